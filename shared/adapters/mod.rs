@@ -1,0 +1,1 @@
+//! One folder per technology. Only `app.rs` names them.

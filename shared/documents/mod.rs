@@ -1,0 +1,1 @@
+//! Stored shapes: types with `schema`, parsed on read, and their partition keys.

@@ -1,0 +1,68 @@
+//! What a room answers.
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::problem::Problem;
+use offpeak_domain::code::Code;
+
+/// A finished answer: status, headers and a body that is never absent on a JSON answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// 200 with this value as JSON.
+    ///
+    /// # Errors
+    /// `internal` if the value cannot be written as JSON (a map with keys that are not strings).
+    pub fn ok(value: &impl Serialize) -> Result<Reply, Problem> {
+        Reply::json(StatusCode::OK, value)
+    }
+
+    /// 201 with `Location`.
+    ///
+    /// # Errors
+    /// As [`Reply::ok`].
+    pub fn created(location: &str, value: &impl Serialize) -> Result<Reply, Problem> {
+        Ok(Reply::json(StatusCode::CREATED, value)?.header(header::LOCATION, location))
+    }
+
+    /// # Errors
+    /// As [`Reply::ok`].
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, Problem> {
+        let body = serde_json::to_vec(value).map_err(|err| {
+            tracing::error!(error = %err, "An answer could not be written as JSON.");
+            Problem::bare(Code::Internal)
+        })?;
+        Ok(Reply::ready(status, Bytes::from(body)))
+    }
+
+    /// JSON that is written already.
+    pub fn ready(status: StatusCode, json: Bytes) -> Reply {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Reply { status, headers, body: json }
+    }
+
+    /// Sets a header; a value that no header may hold is left out with a warning.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Reply {
+        match HeaderValue::from_str(value) {
+            Ok(value) => {
+                self.headers.insert(name, value);
+            }
+            Err(_) => tracing::warn!(header = %name, "A header value was not sendable."),
+        }
+        self
+    }
+
+    /// A strong `ETag`.
+    #[must_use]
+    pub fn etag(self, etag: &str) -> Reply {
+        self.header(header::ETAG, &format!("\"{etag}\""))
+    }
+}

@@ -1,0 +1,10 @@
+//! What the rooms stand on. Who may know whom is held by `tests/it/tidy.rs`:
+//! operations -> documents -> ports -> domain; adapters -> ports, config; app names the adapters.
+pub mod adapters;
+pub mod app;
+pub mod config;
+pub mod documents;
+pub mod host;
+pub mod operations;
+pub mod ports;
+pub mod telemetry;

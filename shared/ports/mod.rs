@@ -1,0 +1,20 @@
+//! What the shop needs from outside, in the shop's own words. A port exists because it has several
+//! adapters and one contract test that each of them passes (`tests/it/*_contract.rs`).
+pub mod bus;
+pub mod clock;
+pub mod documents;
+pub mod mail;
+pub mod payments;
+
+use std::sync::Arc;
+
+/// Every port an operation may use. Cheap to clone; built once in `app.rs`.
+#[derive(Clone)]
+pub struct Ports {
+    pub documents: Arc<dyn documents::Documents>,
+    pub bus: Arc<dyn bus::Bus>,
+    pub payments: Arc<dyn payments::Payments>,
+    pub mail: Arc<dyn mail::Mail>,
+    pub clock: Arc<dyn clock::Clock>,
+    pub ids: Arc<dyn clock::Ids>,
+}
