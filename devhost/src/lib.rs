@@ -1,0 +1,12 @@
+//! Offpeak's dev host: plays the Azure Functions host, its brokers and a sandbox payment provider on one machine.
+//!
+//! It reads the same `host.json`, `local.settings.json` and staged `function.json` files as the real host, unchanged, and
+//! speaks the same wire format. What it does not play it refuses by name; it never does half of a binding.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the dev host is not the shop: it plays the platform, which has a clock and tasks"
+)]
+
+pub mod clock;
+pub mod functions;
+pub mod invoke;
