@@ -1,1 +1,3 @@
 //! One integration crate.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
+mod conformance;
