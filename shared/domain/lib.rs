@@ -1,4 +1,14 @@
 //! The rules of the shop: values, prices, stock, checkout, orders. Pure: no I/O, no clock, no
 //! randomness; what a rule needs to know is passed in.
+pub mod address;
+pub mod cart;
 pub mod code;
+pub mod ids;
 pub mod money;
+pub mod offer;
+pub mod order;
+pub mod pricing;
+pub mod quantity;
+pub mod sku;
+pub mod stock;
+pub mod store;
