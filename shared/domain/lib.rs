@@ -2,6 +2,7 @@
 //! randomness; what a rule needs to know is passed in.
 pub mod address;
 pub mod cart;
+pub mod catalogue;
 pub mod code;
 pub mod ids;
 pub mod money;
