@@ -15,7 +15,8 @@ pub struct Call {
     pub method: Method,
     /// Path as received, for fingerprints and `Location`.
     pub path: String,
-    pub params: Vec<(String, String)>,
+    /// Parameters of the room's route, percent-decoded once.
+    pub params: Vec<(&'static str, String)>,
     /// Raw query, without the question mark.
     pub query: Option<String>,
     pub headers: HeaderMap,
@@ -25,7 +26,7 @@ pub struct Call {
 impl Call {
     /// A path parameter of this room's route template; the route table guarantees its presence.
     pub fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+        self.params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 
     /// The body as JSON, with a problem that says where it is wrong.

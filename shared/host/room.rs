@@ -28,7 +28,7 @@ pub struct Message {
     pub body: Vec<u8>,
     /// The broker's message id; a body with a `MessageId` member hides it, so never use it for security.
     pub message_id: Option<String>,
-    /// 1 on the first delivery.
+    /// 1 on the first delivery, and whenever a body with a `DeliveryCount` member hides the broker's.
     pub delivery_count: u32,
 }
 
@@ -43,6 +43,8 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
     pub is_past_due: bool,
+    /// 0 on the first try; counts up only where `function.json` sets a retry policy.
+    pub retry_count: u32,
 }
 
 /// What a room does, by trigger.
@@ -100,8 +102,23 @@ impl<A> Room<A> {
     }
 
     #[must_use]
+    pub const fn patch(self, handler: HttpHandler<A>) -> Room<A> {
+        self.on(3, handler)
+    }
+
+    #[must_use]
     pub const fn delete(self, handler: HttpHandler<A>) -> Room<A> {
         self.on(4, handler)
+    }
+
+    /// The largest body this HTTP room takes, in bytes.
+    #[must_use]
+    pub const fn body_max(mut self, bytes: usize) -> Room<A> {
+        match &mut self.work {
+            Work::Http { body_max_bytes, .. } => *body_max_bytes = bytes,
+            _ => unreachable!(),
+        }
+        self
     }
 
     /// Only for HTTP rooms; a `const` room of another kind fails to compile.
