@@ -1,3 +1,10 @@
-//! One integration crate.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
-mod conformance;
+//! One integration crate: one link, one list of modules. `cargo xtask test` runs it and names the
+//! programs that some of these tests start.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
+)]
+mod given;
+mod tidy;

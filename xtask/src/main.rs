@@ -1,17 +1,49 @@
-//! The project's commands. `cargo xtask` without arguments lists them.
-use std::process::{Command, ExitCode};
+//! The project's commands. Each lives in its file; this one only finds it.
+//!
+//! What must stay true: `cargo xtask` compiles in seconds (few dependencies), and what it builds for the
+//! shop is built alone, so that no other package's features leak into the handler.
+#![expect(clippy::print_stdout, reason = "a command answers its caller on stdout")]
+
+mod build;
+mod failure;
+mod stage;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+use lexopt::{Arg, Parser};
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
+  stage [--profile P]        target/stage/, laid out as the Functions host wants it
+";
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        Some("test") => test(),
-        _ => {
-            eprintln!("usage: cargo xtask test");
-            ExitCode::from(2)
+    match command(Parser::from_env()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::from(failure.code())
         }
     }
 }
 
-fn test() -> ExitCode {
-    let green = Command::new("cargo").args(["test", "--workspace"]).status().is_ok_and(|it| it.success());
-    if green { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn command(mut args: Parser) -> Result<(), Failure> {
+    match args.next()? {
+        Some(Arg::Value(name)) => match name.to_str() {
+            Some("test") => test::main(args),
+            Some("stage") => stage::main(args),
+            _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),
+        },
+        Some(Arg::Long("help") | Arg::Short('h')) | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(other.unexpected().into()),
+    }
 }

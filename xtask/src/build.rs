@@ -1,0 +1,99 @@
+//! Builds by cargo, and finds what it built in cargo's own words, wherever the caller keeps the output.
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde::Deserialize;
+
+use crate::{failure::Failure, workspace};
+
+/// The handler, built alone: together with other packages, cargo would unify their features into it.
+pub(crate) const HANDLER: &[&str] = &["-p", "offpeak", "--bin", "handler"];
+/// Exactly what `cargo test --workspace` compiles, so that the tests afterwards compile nothing again.
+pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--all-targets"];
+
+/// One line of `--message-format=json`. Source: The Cargo Book, "External tools", artifact messages.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    target: Option<Target>,
+    profile: Option<Profile>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// Programs by name.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Built(BTreeMap<String, PathBuf>);
+
+impl Built {
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf, Failure> {
+        self.0.get(name).cloned().ok_or_else(|| Failure::new(format!("cargo built no program named {name}")))
+    }
+}
+
+/// The cargo that started us, so that a chosen toolchain is kept.
+pub(crate) fn cargo() -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(workspace::root());
+    command
+}
+
+/// `cargo build` of the given packages; diagnostics go to stderr as usual.
+pub(crate) fn build<S: AsRef<OsStr>>(what: &[S], profile: &str) -> Result<Built, Failure> {
+    let mut command = cargo();
+    command.arg("build").args(what).args(["--locked", "--profile", profile]);
+    command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let output = command.output().map_err(|err| Failure::new(format!("cannot start cargo: {err}")))?;
+    if !output.status.success() {
+        return Err(Failure::with_code("the build failed", output.status.code().unwrap_or(1)));
+    }
+    Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn programs(messages: &str) -> Built {
+    let mut built = Built::default();
+    for message in messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
+        let tested = message.profile.is_some_and(|it| it.test);
+        if let ("compiler-artifact", false, Some(target), Some(path)) =
+            (message.reason.as_str(), tested, message.target, message.executable)
+            && target.kind.iter().any(|it| it == "bin")
+        {
+            built.0.insert(target.name, path);
+        }
+    }
+    built
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_other_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"offpeak","kind":["lib"]},"profile":{"test":false},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"handler","kind":["bin"]},"profile":{"test":true},"executable":"/t/deps/handler-1"}
+{"reason":"compiler-artifact","target":{"name":"handler","kind":["bin"]},"profile":{"test":false},"executable":"/t/handler"}
+{"reason":"compiler-artifact","target":{"name":"it","kind":["test"]},"profile":{"test":true},"executable":"/t/deps/it-2"}
+{"reason":"build-finished","success":true}
+not json"#;
+        let built = programs(messages);
+        assert_eq!(built.program("handler").unwrap(), PathBuf::from("/t/handler"));
+        assert!(built.program("it").is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Programs that tests and bench talk to. What is missing is installed when the machine lets us;
+//! otherwise the command stops and says what to type. Nothing is ever skipped.
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{failure::Failure, workspace};
+
+/// The mail server that the SMTP adapter's contract runs against.
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+
+/// Is there a program of this name on the search path?
+pub(crate) fn found(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Is there such a cargo subcommand?
+pub(crate) fn cargo_knows(subcommand: &str) -> bool {
+    let mut command = crate::build::cargo();
+    command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|it| it.success())
+}
+
+/// A Python with `aiosmtpd`, in a folder of its own under the build output; made once.
+pub(crate) fn python() -> Result<PathBuf, Failure> {
+    let place = workspace::target().join("tools").join("python");
+    let python = place.join("bin").join("python");
+    if quiet(Command::new(&python).args(["-c", "import aiosmtpd"])) {
+        return Ok(python);
+    }
+    if !found("python3") {
+        system_package("python3", "python3")?;
+    }
+    println!("tools: a mail server for the tests, in {}", place.display());
+    if !make_environment(&place) {
+        system_package("python3-venv", "a Python that can make environments")?;
+        if !make_environment(&place) {
+            return Err(Failure::new(format!("type: python3 -m venv --clear {}", place.display())));
+        }
+    }
+    let mut install = Command::new(&python);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", AIOSMTPD]);
+    match install.status() {
+        Ok(status) if status.success() => Ok(python),
+        _ => Err(Failure::new(format!("type: {} -m pip install {AIOSMTPD}", python.display()))),
+    }
+}
+
+fn make_environment(place: &Path) -> bool {
+    quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(place))
+}
+
+/// Installs a package of the system, if we are allowed to; `what` names it for people.
+pub(crate) fn system_package(package: &str, what: &str) -> Result<(), Failure> {
+    let by_hand = format!("apt-get install -y {package}");
+    let allowed = nix::unistd::geteuid().is_root() && found("apt-get");
+    if !allowed {
+        return Err(Failure::new(format!("{what} is missing. Install it, on Debian by: sudo {by_hand}")));
+    }
+    println!("tools: {by_hand}");
+    let install = || quiet(Command::new("apt-get").args(["install", "-y", "-q", package]));
+    // The list of packages may be stale or absent in a new container.
+    if install() || (quiet(Command::new("apt-get").args(["update", "-q"])) && install()) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{what} could not be installed. Type: {by_hand}")))
+}
+
+fn quiet(command: &mut Command) -> bool {
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|it| it.success())
+}
