@@ -7,6 +7,15 @@
     reason = "the dev host is not the shop: it plays the platform, which has a clock and tasks"
 )]
 
+pub mod binding;
 pub mod clock;
+pub mod front;
 pub mod functions;
+pub mod host_json;
 pub mod invoke;
+pub mod options;
+pub mod reply;
+pub mod settings;
+pub mod staged;
+pub mod time_span;
+pub mod timers;

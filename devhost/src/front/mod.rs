@@ -1,0 +1,3 @@
+//! The public port: routes, keys, admin pages and the way to the handler.
+mod constraint;
+pub mod template;
