@@ -6,5 +6,6 @@
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
 )]
+mod conformance;
 mod given;
 mod tidy;

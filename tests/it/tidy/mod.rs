@@ -4,6 +4,7 @@
 mod arrows;
 mod bindings;
 mod crates;
+mod orphans;
 mod rust;
 mod settings;
 mod sizes;

@@ -119,6 +119,8 @@ pub(super) fn paths(file: &str, text: &str) -> Vec<Vec<String>> {
     while at < tokens.len() {
         match tokens[at] {
             "mod" if tokens.get(at + 2) == Some(&"{") => inner.push((tokens[at + 1].to_owned(), depth)),
+            // In a macro: `mod $name {`.
+            "mod" if tokens.get(at + 3) == Some(&"{") => inner.push((tokens[at + 2].to_owned(), depth)),
             "{" => depth += 1,
             "}" => {
                 depth = depth.saturating_sub(1);
