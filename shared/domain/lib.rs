@@ -3,6 +3,7 @@
 pub mod address;
 pub mod cart;
 pub mod catalogue;
+pub mod checkout;
 pub mod code;
 pub mod ids;
 pub mod money;

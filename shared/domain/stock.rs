@@ -117,7 +117,7 @@ impl Level {
         Ok(Hold { state: HoldState::Live, ..wanted })
     }
 
-    /// Gives a hold back. A hold that is claimed stays: only a cancellation undoes that.
+    /// Gives a hold back, claimed units too: for a checkout that is being undone and can never be placed.
     ///
     /// # Errors
     /// `Superseded`.
@@ -125,10 +125,11 @@ impl Level {
         if hold.fence > fence {
             return Err(StockRefusal::Superseded);
         }
-        if hold.state != HoldState::Live {
-            return Ok(hold.clone());
+        match hold.state {
+            HoldState::Live => self.take_off_wheel(hold),
+            HoldState::Claimed => self.allocated -= hold.units,
+            HoldState::Released => return Ok(hold.clone()),
         }
-        self.take_off_wheel(hold);
         self.seq += 1;
         Ok(Hold { state: HoldState::Released, fence, ..hold.clone() })
     }
@@ -219,8 +220,10 @@ mod tests {
         assert_eq!(level.release(&again, 1), Err(StockRefusal::Superseded));
         let claimed = level.claim(&again, 2, START).unwrap();
         assert_eq!(level.claim(&claimed, 2, START).unwrap(), claimed);
-        assert_eq!(level.release(&claimed, 2).unwrap(), claimed);
         assert_eq!((level.allocated, level.live_holds(START), level.available(START)), (3, 0, 0));
+        let released = level.release(&claimed, 3).unwrap();
+        assert_eq!(level.release(&released, 3).unwrap(), released);
+        assert_eq!((level.allocated, level.live_holds(START), level.available(START)), (0, 0, 3));
     }
 
     #[test]

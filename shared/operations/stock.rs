@@ -124,7 +124,7 @@ pub async fn hold(
     .map(drop)
 }
 
-/// Gives a checkout's hold back; no hold, or one that is claimed, stays as it is.
+/// Gives a checkout's hold back, claimed units too. Only for a checkout whose undoing is on record.
 ///
 /// # Errors
 /// `Refused(Superseded)`, `Store`.
@@ -136,6 +136,9 @@ pub async fn release(ports: &Ports, sku: &Sku, checkout: CheckoutId, fence: u32)
             let (Some(seen), Some(earlier)) = (seen, earlier) else { return Ok(Change::none()) };
             let mut level = seen.value.clone();
             let hold = level.release(earlier, fence)?;
+            if hold == *earlier {
+                return Ok(Change::none());
+            }
             Ok(Change { level, hold: Some(hold), movement: None })
         },
         Some(checkout),

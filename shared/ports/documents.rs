@@ -71,8 +71,8 @@ impl Container {
     pub const fn indexed(self) -> &'static [&'static str] {
         match self {
             Container::Listings => &["category", "title", "price", "published", "text"],
-            Container::Purchases => &["type", "due"],
-            Container::Stock => &["type"],
+            Container::Purchases => &["due", "sent"],
+
             _ => &[],
         }
     }

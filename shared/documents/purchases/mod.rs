@@ -1,0 +1,98 @@
+//! Container `purchases`, one partition per checkout: `checkout`, `order`, `answer:<key>`, `sent:<event>`
+//! and the outbox. Everything that happens to one purchase is one atomic batch here.
+mod checkout;
+mod order;
+mod outbox;
+mod priced;
+
+pub use checkout::{StoredCheckout, put_checkout, read_checkout};
+pub use order::{Order, put_order, read_order};
+pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, sent_between};
+
+use std::time::Duration;
+
+use offpeak_domain::ids::CheckoutId;
+use serde::{Deserialize, Serialize};
+
+use super::{Stored, create, parse};
+use crate::shared::ports::documents::{Container, Documents, ETag, StoreError, Write};
+
+/// How long an idempotency key is remembered.
+const ANSWER_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a consumer remembers an event it has worked on; longer than any broker repeats one.
+const INBOX_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// What was answered to an idempotency key, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    pub fingerprint: String,
+    pub status: u16,
+    pub body: String,
+}
+
+impl Stored for Answer {
+    const SCHEMA: &'static str = "answer/1";
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inbox {
+    event: String,
+}
+
+impl Stored for Inbox {
+    const SCHEMA: &'static str = "inbox/1";
+}
+
+/// # Errors
+/// As the port's.
+pub async fn read_answer(
+    documents: &dyn Documents,
+    checkout: CheckoutId,
+    key_hash: &str,
+) -> Result<Option<Answer>, StoreError> {
+    let found = documents.read(Container::Purchases, &checkout.to_string(), &answer_id(key_hash)).await?;
+    found.map(|document| parse::<Answer>(document).map(|seen| seen.value)).transpose()
+}
+
+/// # Errors
+/// `Refused` if the value has no JSON form.
+pub fn add_answer(key_hash: &str, answer: &Answer) -> Result<Write, StoreError> {
+    create(answer_id(key_hash), answer, Some(ANSWER_KEPT))
+}
+
+/// Whether a consumer has worked on this event already.
+///
+/// # Errors
+/// As the port's.
+pub async fn in_inbox(documents: &dyn Documents, checkout: CheckoutId, event: &str) -> Result<bool, StoreError> {
+    let found = documents.read(Container::Purchases, &checkout.to_string(), &inbox_id(event)).await?;
+    Ok(found.is_some())
+}
+
+/// # Errors
+/// `Refused` if the value has no JSON form.
+pub fn add_to_inbox(event: &str) -> Result<Write, StoreError> {
+    create(inbox_id(event), &Inbox { event: event.to_owned() }, Some(INBOX_KEPT))
+}
+
+/// One batch on one purchase.
+///
+/// # Errors
+/// As the port's.
+pub async fn write(
+    documents: &dyn Documents,
+    checkout: CheckoutId,
+    writes: Vec<Write>,
+) -> Result<Vec<ETag>, StoreError> {
+    documents.write(Container::Purchases, &checkout.to_string(), writes).await
+}
+
+fn answer_id(key_hash: &str) -> String {
+    format!("answer:{key_hash}")
+}
+
+fn inbox_id(event: &str) -> String {
+    format!("inbox:{event}")
+}
