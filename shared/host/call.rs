@@ -102,6 +102,15 @@ impl Call {
             .ok_or_else(|| Problem::new(Code::InvalidParameter, "If-Match must be one strong etag in quotes, or *."))
     }
 
+    /// Whether `If-None-Match` names this etag: the caller has it already. Weak comparison, as RFC 9110
+    /// section 13.1.2 asks; an unreadable header names nothing.
+    pub fn has_version(&self, etag: &str) -> bool {
+        let quoted = |it: &str| it.strip_prefix('"').and_then(|it| it.strip_suffix('"')) == Some(etag);
+        self.headers.get_all("if-none-match").iter().filter_map(|it| it.to_str().ok()).any(|text| {
+            text.split(',').map(str::trim).any(|it| it == "*" || quoted(it.strip_prefix("W/").unwrap_or(it)))
+        })
+    }
+
     /// The bearer token of `Authorization`.
     pub fn bearer(&self) -> Option<&str> {
         let text = self.header_text("authorization")?;

@@ -48,6 +48,11 @@ impl Reply {
         Reply { status, headers, body: json }
     }
 
+    /// 304: the caller has this version already.
+    pub fn not_modified(etag: &str) -> Reply {
+        Reply { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Bytes::new() }.etag(etag)
+    }
+
     /// Sets a header; a value that no header may hold is left out with a warning.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Reply {

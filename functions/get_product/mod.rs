@@ -1,0 +1,28 @@
+//! `GET /api/v1/products/{slug}`: one product with its variants, prices and availability.
+//!
+//! A warm handler answers from memory: no store operation, no JSON written.
+use http::StatusCode;
+use offpeak_domain::code::Code;
+
+use crate::shared::{
+    app::App,
+    host::{
+        call::Call,
+        problem::Problem,
+        reply::Reply,
+        room::{Room, answering},
+    },
+};
+
+pub(super) const ROOM: Room<App> =
+    Room::http("get_product", include_str!("function.json")).get(|app, call| answering(handle(app, call)));
+
+async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
+    let Some(page) = app.catalogue.product(call.param("slug")).await? else {
+        return Err(Problem::new(Code::NotFound, "No product has this slug."));
+    };
+    if call.has_version(&page.etag) {
+        return Ok(Reply::not_modified(&page.etag));
+    }
+    Ok(Reply::ready(StatusCode::OK, page.json.clone()).etag(&page.etag))
+}
