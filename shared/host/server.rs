@@ -1,0 +1,312 @@
+//! The listener, and what happens to a request between the socket and its room.
+//!
+//! One warp filter takes every request; the table says who answers. Paths of two or more segments are HTTP
+//! requests that the host hands over whole. A path of one segment is an invocation, and only if it carries
+//! the host's invocation header: the route prefix keeps outside callers off those paths.
+//!
+//! A client that goes away drops its request's future at the next await. That is sound: every operation
+//! must bear being ended at any await, because the host ends the process without a warning.
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn, ready},
+    io,
+    net::Ipv4Addr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use http::{HeaderMap, Method};
+use hyper::service::{Service, service_fn};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use offpeak_domain::code::Code;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use warp::{Buf, Filter, Stream, path::FullPath, reply::Response};
+
+use super::{
+    answer,
+    body::{self, Refusal},
+    call::Call,
+    envelope::{self, Envelope, EnvelopeError, Payload},
+    limits::Limits,
+    problem::{Problem, chain},
+    room::TriggerError,
+    socket::{Phase, Socket},
+    table::{BadParameter, HttpRoom, Job, JobWork, Params, Table},
+};
+use crate::shared::telemetry::{self, Scope};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// Between two tries to bind, and after an accept that failed for lack of something.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The function of a request that no room takes, in the log.
+const NOWHERE: &str = "-";
+
+/// What every request is given.
+struct Server<A> {
+    table: Arc<Table<A>>,
+    app: Arc<A>,
+    limits: Limits,
+}
+
+/// The head of a request, as warp's filters hand it over.
+struct Head {
+    method: Method,
+    path: FullPath,
+    query: Option<String>,
+    headers: HeaderMap,
+}
+
+/// Listens on 127.0.0.1. After a crash the host starts the handler anew on the same port, so a port that is
+/// still taken is tried again for as long as `patience`.
+///
+/// # Errors
+/// That of the last try.
+pub async fn bind(port: u16, patience: Duration) -> io::Result<TcpListener> {
+    let until = Instant::now() + patience;
+    loop {
+        match listen(port) {
+            Err(err) if err.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => sleep(PAUSE).await,
+            done => return done,
+        }
+    }
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves the table for ever. Dropping the future ends every connection.
+pub async fn serve<A: Send + Sync + 'static>(
+    listener: TcpListener,
+    table: Arc<Table<A>>,
+    app: Arc<A>,
+    limits: Limits,
+) -> Infallible {
+    let server = Arc::new(Server { table, app, limits });
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= limits.connections {
+            connections.join_next().await;
+            continue;
+        }
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(converse(Arc::clone(&server), stream));
+            }
+            Err(err) => {
+                tracing::warn!(error = %err, "A connection could not be accepted.");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn converse<A: Send + Sync + 'static>(server: Arc<Server<A>>, stream: TcpStream) {
+    if let Err(err) = stream.set_nodelay(true) {
+        tracing::debug!(error = %err, "A connection was gone before it began.");
+        return;
+    }
+    let limits = server.limits;
+    let phase = Phase::default();
+    let socket = Socket::new(stream, phase.clone(), limits);
+    let inner = TowerToHyperService::new(warp::service(everything(server)));
+    let service = service_fn(move |request| {
+        phase.busy();
+        let (answer, phase) = (inner.call(request), phase.clone());
+        async move {
+            let response = answer.await;
+            phase.answered();
+            response
+        }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.header_read_timeout(None).max_header_size(2 * limits.head_bytes);
+    if let Err(err) = http.serve_connection(TokioIo::new(socket), service).await {
+        tracing::debug!(error = %chain(&err), "A connection ended early.");
+    }
+}
+
+/// The one filter.
+fn everything<A: Send + Sync + 'static>(
+    server: Arc<Server<A>>,
+) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+    let query = warp::query::raw().map(Some).or_else(|_| ready(Ok::<_, Infallible>((None,))));
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |method, path, query, headers, body| {
+            answer_it(Arc::clone(&server), Head { method, path, query, headers }, body)
+        })
+}
+
+async fn answer_it<A, B: Buf, E>(
+    server: Arc<Server<A>>,
+    head: Head,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Response {
+    let limits = &server.limits;
+    if head.len() > limits.head_bytes {
+        let detail = format!("At most {} bytes of headers are taken.", limits.head_bytes);
+        let refusal = Refusal { problem: Problem::new(Code::HeadersTooLarge, detail), close: true };
+        return telemetry::within(Scope::of(NOWHERE, &head.headers), async { answer::refusal(&refusal) }).await;
+    }
+    if let Some((room, params)) = server.table.http(head.path.as_str()) {
+        let scope = Scope::of(room.name, &head.headers);
+        return telemetry::within(scope, visit(&server, room, params, head, body)).await;
+    }
+    let invoked = head.method == Method::POST && head.headers.contains_key(telemetry::INVOCATION_ID);
+    if let Some(job) = server.table.job(head.path.as_str()).filter(|_| invoked) {
+        let scope = Scope::of(job.name, &head.headers);
+        return telemetry::within(scope, invoke(&server, job, &head.headers, body)).await;
+    }
+    telemetry::within(Scope::of(NOWHERE, &head.headers), async {
+        let problem = Problem::new(Code::NotFound, "There is nothing at this path.");
+        answer::refusal(&body::refuse(problem, body, &head.headers, limits).await)
+    })
+    .await
+}
+
+/// An HTTP request to a room.
+async fn visit<A, B: Buf, E>(
+    server: &Server<A>,
+    room: &HttpRoom<A>,
+    params: Result<Params, BadParameter>,
+    head: Head,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Response {
+    let method = head.method.clone();
+    let response = match ask(server, room, params, head, body).await {
+        Ok(response) => response,
+        Err(refusal) => answer::refusal(&refusal),
+    };
+    tracing::debug!(%method, status = response.status().as_u16(), "Answered.");
+    if server.limits.debug_headers { answer::timed(response) } else { response }
+}
+
+async fn ask<A, B: Buf, E>(
+    server: &Server<A>,
+    room: &HttpRoom<A>,
+    params: Result<Params, BadParameter>,
+    head: Head,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Result<Response, Refusal> {
+    let limits = &server.limits;
+    if head.method == Method::OPTIONS {
+        return Ok(answer::options(&room.allow));
+    }
+    let Some(handler) = room.handler(&head.method) else {
+        let detail = format!("Here one may {}.", room.allow);
+        let problem = Problem::new(Code::MethodNotAllowed, detail).allow(room.allow.clone());
+        return Err(body::refuse(problem, body, &head.headers, limits).await);
+    };
+    let params = match params {
+        Ok(params) => params,
+        Err(BadParameter(name)) => {
+            let detail = format!("{name} in the path is not percent-encoded UTF-8.");
+            let problem = Problem::new(Code::InvalidParameter, detail);
+            return Err(body::refuse(problem, body, &head.headers, limits).await);
+        }
+    };
+    let bytes = body::read(body, &head.headers, room.body_max_bytes, limits).await?;
+    let Head { method, path, query, headers } = head;
+    let call = Call { method, path: path.as_str().to_owned(), params, query, headers, body: bytes };
+    let app = &*server.app;
+    match bounded(limits.request_time, async { handler(app, call).await }).await {
+        Ok(reply) => Ok(answer::reply(reply)),
+        Err(problem) => Err(Refusal { problem, close: false }),
+    }
+}
+
+/// An invocation: its status is its only acknowledgement.
+async fn invoke<A, B: Buf, E>(
+    server: &Server<A>,
+    job: &Job<A>,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, E>>,
+) -> Response {
+    let limits = &server.limits;
+    let bytes = match body::read(body, headers, limits.invocation_bytes, limits).await {
+        Ok(bytes) => bytes,
+        Err(refusal) => return answer::refusal(&refusal),
+    };
+    let envelope = match envelope::decode(job.trigger, &bytes) {
+        Ok(envelope) => envelope,
+        Err(err) => {
+            tracing::error!(error = %chain(&err), "The host sent an invocation that cannot be read.");
+            let code =
+                if matches!(err, EnvelopeError::Unreadable(_)) { Code::MalformedJson } else { Code::InvalidBody };
+            return answer::problem(&Problem::new(code, err.to_string()));
+        }
+    };
+    match bounded(limits.invocation_time, work(&*server.app, job, envelope)).await {
+        Ok(()) => answer::done(),
+        Err(problem) => answer::problem(&problem),
+    }
+}
+
+/// A message room gets the messages of a batch one by one, in order; the first failure fails the batch.
+async fn work<A>(app: &A, job: &Job<A>, envelope: Envelope) -> Result<(), Problem> {
+    telemetry::attempt(envelope.retry_count.saturating_add(1));
+    let failed = |err: TriggerError| {
+        tracing::warn!(error = %chain(err.as_ref()), "The invocation failed and is handed back.");
+        Problem::bare(Code::Internal)
+    };
+    match (&job.work, envelope.payload) {
+        (JobWork::Messages(handler), Payload::Messages(messages)) => {
+            for message in messages {
+                telemetry::attempt(message.delivery_count);
+                handler(app, message).await.map_err(failed)?;
+            }
+            Ok(())
+        }
+        (JobWork::Events(handler), Payload::Events(events)) => handler(app, events).await.map_err(failed),
+        (JobWork::Timer(handler), Payload::Tick(tick)) => handler(app, tick).await.map_err(failed),
+        (_, payload) => unreachable!("the table fits work to its trigger, yet {} got {payload:?}", job.name),
+    }
+}
+
+/// Runs a room's work: a panic is a 500 and the process lives, too long is a 503.
+async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    match timeout(limit, caught(work)).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::error!(limit_ms = limit.as_millis(), "A room took too long and was ended.");
+            Err(Problem::bare(Code::Unavailable).retry_after(1))
+        }
+    }
+}
+
+/// The panic hook has written what happened by the time this returns. What the work held is dropped; rooms
+/// share nothing but the app, whose locks are held over no await and poisoned by a panic.
+async fn caught<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(Problem::bare(Code::Internal))))
+    })
+    .await
+}
+
+impl Head {
+    /// Its size in bytes, near enough: the request line and each header with colon, space and line end.
+    fn len(&self) -> usize {
+        let line = self.path.as_str().len() + self.query.as_ref().map_or(0, String::len);
+        self.headers.iter().fold(line, |sum, (name, value)| sum + name.as_str().len() + value.len() + 4)
+    }
+}
