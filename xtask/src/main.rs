@@ -5,7 +5,10 @@
 #![expect(clippy::print_stdout, reason = "a command answers its caller on stdout")]
 
 mod build;
+mod child;
 mod failure;
+mod handler;
+mod run;
 mod stage;
 mod test;
 mod tools;
@@ -19,6 +22,7 @@ use lexopt::{Arg, Parser};
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
+  run [--port 7071]          the shop on this machine (`run --help` lists what else it takes)
   test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
 ";
@@ -36,8 +40,10 @@ fn main() -> ExitCode {
 fn command(mut args: Parser) -> Result<(), Failure> {
     match args.next()? {
         Some(Arg::Value(name)) => match name.to_str() {
+            Some("run") => run::main(args),
             Some("test") => test::main(args),
             Some("stage") => stage::main(args),
+            Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),
         },
         Some(Arg::Long("help") | Arg::Short('h')) | None => {
