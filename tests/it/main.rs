@@ -8,4 +8,5 @@
 )]
 mod conformance;
 mod given;
+mod shop;
 mod tidy;
