@@ -1,0 +1,119 @@
+//! The listener settings of host.json (`extensions.serviceBus`, `extensions.eventHubs`).
+//!
+//! What must stay true: a setting that changes what a handler sees is either obeyed or refused by name. Settings about the wire to
+//! Azure (prefetch, transport, retries of the client) mean nothing here and are passed over.
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How much a listener does at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages of one queue in handling at once (cardinality one, no sessions).
+    pub concurrent_calls: usize,
+    /// Sessions of one queue in handling at once.
+    pub concurrent_sessions: usize,
+    /// Messages in one invocation (cardinality many).
+    pub message_batch: usize,
+    /// How long locks are renewed while an invocation runs.
+    pub renewal: Duration,
+    /// Events in one batch.
+    pub event_batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_calls: 16,
+            concurrent_sessions: 8,
+            message_batch: 1_000,
+            renewal: Duration::from_secs(300),
+            event_batch: 100,
+        }
+    }
+}
+
+/// Settings that are played in one way only: name and the one value.
+const FIXED: [(&str, &str, &str); 5] = [
+    ("serviceBus", "autoCompleteMessages", "true"),
+    ("serviceBus", "maxConcurrentCallsPerSession", "1"),
+    ("serviceBus", "minMessageBatchSize", "1"),
+    ("eventHubs", "minEventBatchSize", "1"),
+    ("eventHubs", "batchCheckpointFrequency", "1"),
+];
+
+impl Limits {
+    /// Reads the whole host.json.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub fn from_host_json(host: &Value) -> Result<Self, String> {
+        let extensions = host.get("extensions").unwrap_or(&Value::Null);
+        for (section, name, only) in FIXED {
+            let set = extensions.get(section).and_then(|s| s.get(name));
+            if let Some(value) = set.map(Value::to_string).filter(|value| value != only) {
+                return Err(format!("host.json: `{section}.{name}` is played as {only} only, not as {value}"));
+            }
+        }
+        let number = |section: &str, name: &str, default: usize, most: u64| match extensions
+            .get(section)
+            .and_then(|s| s.get(name))
+        {
+            None => Ok(default),
+            Some(value) => value
+                .as_u64()
+                .filter(|n| (1..=most).contains(n))
+                .and_then(|n| usize::try_from(n).ok())
+                .ok_or_else(|| format!("host.json: `{section}.{name}` is 1 to {most}, not {value}")),
+        };
+        let fresh = Self::default();
+        Ok(Self {
+            concurrent_calls: number("serviceBus", "maxConcurrentCalls", fresh.concurrent_calls, 10_000)?,
+            concurrent_sessions: number("serviceBus", "maxConcurrentSessions", fresh.concurrent_sessions, 10_000)?,
+            message_batch: number("serviceBus", "maxMessageBatchSize", fresh.message_batch, 10_000)?,
+            event_batch: number("eventHubs", "maxEventBatchSize", fresh.event_batch, 10_000)?,
+            renewal: renewal(extensions)?.unwrap_or(fresh.renewal),
+        })
+    }
+}
+
+fn renewal(extensions: &Value) -> Result<Option<Duration>, String> {
+    let Some(value) = extensions.get("serviceBus").and_then(|s| s.get("maxAutoLockRenewalDuration")) else {
+        return Ok(None);
+    };
+    let parsed = value.as_str().and_then(clock_duration);
+    parsed.map(Some).ok_or_else(|| {
+        format!("host.json: `serviceBus.maxAutoLockRenewalDuration` is a time like \"00:05:00\", not {value}")
+    })
+}
+
+/// `hh:mm:ss` of a .NET TimeSpan.
+fn clock_duration(text: &str) -> Option<Duration> {
+    let parts: Vec<u64> = text.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = parts.as_slice() else { return None };
+    (*hours < 24 && *minutes < 60 && *seconds < 60).then(|| Duration::from_secs(hours * 3_600 + minutes * 60 + seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_played_is_refused_by_name() {
+        assert_eq!(Limits::from_host_json(&json!({})), Ok(Limits::default()));
+        let set = json!({"extensions":{"serviceBus":{"maxConcurrentCalls":2,"maxAutoLockRenewalDuration":"00:01:00",
+            "autoCompleteMessages":true,"prefetchCount":0},"eventHubs":{"maxEventBatchSize":10}}});
+        let limits = Limits::from_host_json(&set).unwrap();
+        assert_eq!((limits.concurrent_calls, limits.event_batch, limits.renewal.as_secs()), (2, 10, 60));
+        for (section, name, value) in [
+            ("serviceBus", "autoCompleteMessages", json!(false)),
+            ("serviceBus", "maxConcurrentCalls", json!(0)),
+            ("serviceBus", "maxAutoLockRenewalDuration", json!("5m")),
+            ("eventHubs", "batchCheckpointFrequency", json!(2)),
+        ] {
+            let fault = Limits::from_host_json(&json!({"extensions":{section:{name:value}}})).unwrap_err();
+            assert!(fault.contains(name), "{fault}");
+        }
+    }
+}
