@@ -8,13 +8,20 @@
 )]
 
 pub mod binding;
+pub mod brokers;
 pub mod clock;
+pub mod database;
 pub mod front;
 pub mod functions;
 pub mod host_json;
+pub mod identity;
 pub mod invoke;
+pub mod local;
+pub mod mailbox;
 pub mod options;
+pub mod provider;
 pub mod reply;
+pub mod rest;
 pub mod settings;
 pub mod staged;
 pub mod time_span;
