@@ -117,7 +117,8 @@ impl Write {
     }
 }
 
-/// How a field is compared. Strings compare by code point; numbers by value; unlike types never match.
+/// How a field is compared. Strings compare by code point; numbers by value; unlike types never match, and
+/// null, objects and arrays match nothing. A boolean can only be `Equal`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
     Equal(Value),
@@ -142,8 +143,9 @@ pub enum Direction {
     Descending,
 }
 
-/// Which documents, in which order. Ties and unordered queries follow (partition, id), so that pages
-/// never repeat or skip; documents that lack the ordered path are left out.
+/// Which documents, in which order. An unordered query follows (partition, id), and so do ties, in the
+/// direction of the order: pages never repeat or skip. Numbers come before strings; documents that hold
+/// neither at the ordered path are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     pub filters: Vec<Filter>,

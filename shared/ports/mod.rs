@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod clock;
 pub mod documents;
+pub mod limits;
 pub mod mail;
 pub mod payments;
 
