@@ -1,1 +1,3 @@
 //! One folder per technology. Only `app.rs` names them.
+pub mod keyset;
+pub mod memory;
