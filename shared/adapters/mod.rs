@@ -1,3 +1,4 @@
 //! One folder per technology. Only `app.rs` names them.
 pub mod keyset;
 pub mod memory;
+pub mod sqlite;

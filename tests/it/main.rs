@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
 )]
 mod conformance;
+mod documents_contract;
 mod given;
 mod shop;
 mod tidy;
