@@ -16,7 +16,7 @@ pub struct Limits {
     pub head_bytes: usize,
     /// From a request's first byte to the end of its headers. 10 s.
     pub head_time: Duration,
-    /// Between two requests of a connection. Longer than the host's client keeps an idle connection
+    /// Between two requests of a connection, at least; at most twice as long. Longer than the host's client keeps an idle connection
     /// (.NET: 60 s), so that it is not the server that closes one while it is taken up again. 120 s.
     pub idle_time: Duration,
     /// Longest time in which a client takes nothing of its answer. 30 s.

@@ -65,24 +65,28 @@ impl Socket {
         self.due = None;
     }
 
+    /// Also while a request is being worked on a timer stays armed: hyper may not look at the socket again
+    /// when the answer is out, so it is the timer that makes it look, and the wait for the next request is
+    /// counted from then on at the latest.
     fn wait_to_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limit = match self.phase.0.load(Ordering::Relaxed) {
-            BUSY => return Poll::Pending,
-            HEAD => self.limits.head_time,
-            _ => self.limits.idle_time,
+            BUSY => None,
+            HEAD => Some(self.limits.head_time),
+            _ => Some(self.limits.idle_time),
         };
-        let due = *self.due.get_or_insert_with(|| Instant::now() + limit);
-        let timer = self.read_timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if timer.deadline() > due {
+        let due = limit.map(|limit| *self.due.get_or_insert_with(|| Instant::now() + limit));
+        let later = || Instant::now() + self.limits.idle_time;
+        let timer = self.read_timer.get_or_insert_with(|| Box::pin(sleep_until(due.unwrap_or_else(later))));
+        if let Some(due) = due.filter(|due| timer.deadline() > *due) {
             timer.as_mut().reset(due);
         }
         loop {
             ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= due {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            match due {
+                Some(due) if timer.deadline() >= due => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                // It was armed for an earlier wait, which ended in time.
+                due => timer.as_mut().reset(due.unwrap_or_else(later)),
             }
-            // It was armed for an earlier wait, which ended in time.
-            timer.as_mut().reset(due);
         }
     }
 

@@ -9,5 +9,6 @@
 mod conformance;
 mod documents_contract;
 mod given;
+mod host;
 mod shop;
 mod tidy;
