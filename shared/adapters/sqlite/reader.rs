@@ -1,29 +1,41 @@
-//! Reads, in parallel with each other and with the writer, on a small pool of connections that cannot
-//! write. Each read sees one committed state of the file, and every write acknowledged before it began,
-//! by whichever process.
+//! Reads, in parallel with each other and with the writer, on a few threads of their own, each with a
+//! connection that cannot write. Each read sees one committed state of the file, and every write
+//! acknowledged before it began, by whichever process.
+//!
+//! Own threads and not the runtime's blocking ones: the way there and back took 10 µs instead of 35.
 use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
     time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{Trouble, schema, unavailable, writer};
 use crate::shared::ports::documents::{Container, Document, StoreError};
 
+/// Works with a connection, or is told why there is none.
+type Work = Box<dyn FnOnce(rusqlite::Result<&Connection>) + Send>;
+
+/// A thread that waits for work. It ends when this is dropped.
+struct Reader(Sender<Work>);
+
 pub(super) struct Readers {
     path: PathBuf,
     patience: Duration,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Reader>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    /// Connections open at their first use.
-    pub(super) fn new(path: PathBuf, connections_max: usize, patience: Duration) -> Readers {
-        Readers { path, patience, idle: Mutex::default(), turns: Arc::new(Semaphore::new(connections_max)) }
+    /// Threads start at their first use.
+    pub(super) fn new(path: PathBuf, readers_max: usize, patience: Duration) -> Readers {
+        Readers { path, patience, idle: Mutex::default(), turns: Arc::new(Semaphore::new(readers_max)) }
     }
 
     /// Runs `work` on a thread that may block.
@@ -31,30 +43,52 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let readers = Arc::clone(self);
-        let answer = async move {
-            let turn = Arc::clone(&readers.turns).acquire_owned().await.map_err(unavailable)?;
-            let blocking = move || {
-                let connection = readers.take().map_err(unavailable)?;
-                let outcome = work(&connection);
-                readers.give_back(connection);
-                // Held here and not by the caller, who may leave before the work is done.
-                drop(turn);
-                outcome
-            };
-            tokio::task::spawn_blocking(blocking).await.map_err(unavailable)?
-        };
         let slow = |_| unavailable(Trouble::Slow(self.patience));
-        tokio::time::timeout(self.patience, answer).await.map_err(slow)?
+        tokio::time::timeout(self.patience, self.submit(work)).await.map_err(slow)?
     }
 
-    fn take(&self) -> rusqlite::Result<Connection> {
+    async fn submit<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(unavailable)?;
+        let reader = self.take().map_err(unavailable)?;
+        let sender = reader.0.clone();
+        let (answer, answered) = oneshot::channel();
+        let readers = Arc::clone(self);
+        // The reader and the turn travel with the work: a caller who leaves early frees neither too soon.
+        let all: Work = Box::new(move |connection| {
+            let outcome = connection.map_err(unavailable).and_then(work);
+            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            drop(turn);
+            drop(answer.send(outcome));
+        });
+        sender.send(all).map_err(|_| unavailable(Trouble::Ended))?;
+        drop(sender);
+        answered.await.map_err(|_| unavailable(Trouble::Ended))?
+    }
+
+    /// The reader that worked last, since its caches are warm, or a new one.
+    fn take(&self) -> std::io::Result<Reader> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| schema::open_reader(&self.path, self.patience), Ok)
+        idle.map_or_else(|| start(self.path.clone(), self.patience), Ok)
     }
+}
 
-    fn give_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+fn start(path: PathBuf, patience: Duration) -> std::io::Result<Reader> {
+    let (sender, work) = channel();
+    thread::Builder::new().name("store-reader".into()).spawn(move || serve(&path, patience, &work))?;
+    Ok(Reader(sender))
+}
+
+fn serve(path: &Path, patience: Duration, work: &Receiver<Work>) {
+    let mut connection = None;
+    while let Ok(work) = work.recv() {
+        match connection.take().map_or_else(|| schema::open_reader(path, patience), Ok) {
+            Ok(open) => work(Ok(connection.insert(open))),
+            // Tried again with the next work.
+            Err(error) => work(Err(error)),
+        }
     }
 }
 
