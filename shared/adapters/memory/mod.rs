@@ -10,10 +10,15 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::keyset::{self, Key, Place};
-use crate::shared::ports::{
-    clock::Clock,
-    documents::{Container, Direction, Document, Documents, ETag, Filter, Page, Query, Scope, StoreError, Test, Write},
-    limits::{self, CheckedWrite, PAGE_MAX_BYTES},
+use crate::shared::{
+    ports::{
+        clock::Clock,
+        documents::{
+            Container, Direction, Document, Documents, ETag, Filter, Page, Query, Scope, StoreError, Test, Write,
+        },
+        limits::{self, CheckedWrite, PAGE_MAX_BYTES},
+    },
+    telemetry::{StoreOp, store_op},
 };
 
 pub struct MemoryDocuments {
@@ -63,6 +68,7 @@ impl MemoryDocuments {
 #[async_trait]
 impl Documents for MemoryDocuments {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        store_op(StoreOp::Read);
         limits::check_read(partition, id)?;
         let now = self.now();
         let state = self.state();
@@ -71,6 +77,7 @@ impl Documents for MemoryDocuments {
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
+        store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;
         let now = self.now();
         let mut state = self.state();
@@ -86,6 +93,7 @@ impl Documents for MemoryDocuments {
             Scope::Partition(partition) => Some(partition),
             Scope::Container => None,
         };
+        store_op(StoreOp::Query);
         limits::check_query(container, partition, query)?;
         let after = keyset::read(container, scope, query)?;
         let now = self.now();

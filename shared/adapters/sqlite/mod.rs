@@ -21,10 +21,13 @@ use self::{
     writer::{Job, Request},
 };
 pub use self::{schema::OpenError, writer::Durability};
-use crate::shared::ports::{
-    clock::Clock,
-    documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
-    limits,
+use crate::shared::{
+    ports::{
+        clock::Clock,
+        documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
+        limits,
+    },
+    telemetry::{StoreOp, store_op},
 };
 
 /// What a caller may choose. The default suits the handler.
@@ -124,6 +127,7 @@ impl SqliteDocuments {
 #[async_trait]
 impl Documents for SqliteDocuments {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        store_op(StoreOp::Read);
         limits::check_read(partition, id)?;
         let now = unix_ms(self.clock.as_ref());
         let (partition, id) = (partition.to_owned(), id.to_owned());
@@ -131,6 +135,7 @@ impl Documents for SqliteDocuments {
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
+        store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;
         let slow = |_| unavailable(Trouble::Slow(self.patience));
         tokio::time::timeout(self.patience, self.submit(container, partition, checked)).await.map_err(slow)?
@@ -141,6 +146,7 @@ impl Documents for SqliteDocuments {
             Scope::Partition(partition) => Some(partition.to_owned()),
             Scope::Container => None,
         };
+        store_op(StoreOp::Query);
         limits::check_query(container, partition.as_deref(), query)?;
         let now = unix_ms(self.clock.as_ref());
         let query = query.clone();
