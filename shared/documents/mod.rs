@@ -4,6 +4,7 @@
 //! A document that names another schema than the one expected is an error, never a default: an older
 //! version is read by its own type and brought up here, in the module that owns it.
 pub mod carts;
+pub mod catalogue_mark;
 pub mod listings;
 pub mod lookups;
 pub mod products;

@@ -40,6 +40,8 @@ pub enum StockError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     Any,
+    /// Never counted.
+    Absent,
     Version(ETag),
 }
 
@@ -79,9 +81,12 @@ pub async fn set_on_hand(
         ports,
         sku,
         |seen, _hold, now| {
-            if let Expected::Version(etag) = &expected
-                && seen.map(|it| &it.etag) != Some(etag)
-            {
+            let fits = match &expected {
+                Expected::Any => true,
+                Expected::Absent => seen.is_none(),
+                Expected::Version(etag) => seen.is_some_and(|it| it.etag == *etag),
+            };
+            if !fits {
                 return Err(StockError::Changed);
             }
             let mut level = seen.map(|it| it.value.clone()).unwrap_or_default();
