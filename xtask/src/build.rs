@@ -14,6 +14,7 @@ use crate::{failure::Failure, workspace};
 /// The handler, built alone: together with other packages, cargo would unify their features into it.
 pub(crate) const HANDLER: &[&str] = &["-p", "offpeak", "--bin", "handler"];
 pub(crate) const DEVHOST: &[&str] = &["-p", "devhost", "--bin", "devhost"];
+pub(crate) const BARE_SERVERS: &[&str] = &["-p", "bench", "--bins"];
 /// Exactly what `cargo test --workspace` compiles, so that the tests afterwards compile nothing again.
 pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--all-targets"];
 
@@ -55,9 +56,25 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Where the shop runs: Linux on x64, as a Functions host image.
+const SHIPPED_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The handler as it is shipped: optimised as a whole, and linked with its C library, so that it runs on
+/// any image.
+pub(crate) fn shipped() -> Result<PathBuf, Failure> {
+    let mut command = cargo();
+    // With a target named, these flags do not reach programs that run during the build.
+    command.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    let what = [HANDLER, &["--target", SHIPPED_TARGET]].concat();
+    finish(command, &what, "dist")?.program("handler")
+}
+
 /// `cargo build` of the given packages; diagnostics go to stderr as usual.
 pub(crate) fn build<S: AsRef<OsStr>>(what: &[S], profile: &str) -> Result<Built, Failure> {
-    let mut command = cargo();
+    finish(cargo(), what, profile)
+}
+
+fn finish<S: AsRef<OsStr>>(mut command: Command, what: &[S], profile: &str) -> Result<Built, Failure> {
     command.arg("build").args(what).args(["--locked", "--profile", profile]);
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped()).stderr(Stdio::inherit());
     let output = command.output().map_err(|err| Failure::new(format!("cannot start cargo: {err}")))?;

@@ -4,6 +4,7 @@
 //! shop is built alone, so that no other package's features leak into the handler.
 #![expect(clippy::print_stdout, reason = "a command answers its caller on stdout")]
 
+mod bench;
 mod build;
 mod child;
 mod failure;
@@ -24,6 +25,7 @@ usage: cargo xtask COMMAND
 
   run [--port 7071]          the shop on this machine (`run --help` lists what else it takes)
   test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
+  bench [--json]             what the shop promises about speed, measured
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
 ";
 
@@ -42,6 +44,7 @@ fn command(mut args: Parser) -> Result<(), Failure> {
         Some(Arg::Value(name)) => match name.to_str() {
             Some("run") => run::main(args),
             Some("test") => test::main(args),
+            Some("bench") => bench::main(args),
             Some("stage") => stage::main(args),
             Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),

@@ -1,0 +1,150 @@
+//! One product, asked for as often as one core can answer: the handler beside servers that do nothing but
+//! send the same bytes.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use super::{
+    Effort, Programs, median,
+    server::{Handler, Raw, Server, get, ticks_per_second},
+    table::{Table, Unit, Wanted},
+};
+use crate::{child, failure::Failure};
+
+/// Connections that the load tool keeps busy.
+const CONNECTIONS: &str = "64";
+/// The core of the load tool.
+const LOAD_CORE: &str = "1";
+/// Answer headers that a server adds by itself, or that belong to one connection.
+const OWN_HEADERS: &[&str] = &["date", "content-length", "connection", "transfer-encoding"];
+
+/// One round of load: requests answered, and the time that took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Round {
+    requests: u64,
+    took_ms: u64,
+}
+
+impl Round {
+    fn per_second(self) -> u64 {
+        self.requests * 1000 / self.took_ms.max(1)
+    }
+}
+
+/// Answers how many requests the handler has answered.
+pub(super) fn measure(
+    handler: &Handler,
+    programs: &Programs,
+    place: &Path,
+    effort: Effort,
+    table: &mut Table,
+) -> Result<u64, Failure> {
+    let recorded = record(&get(handler.server.port, &handler.product)?, place)?;
+    let bare = |program: &Path| {
+        Server::start(program, &handler.product, |command, port| {
+            command.arg(port.to_string()).arg(&recorded);
+        })
+    };
+    let (hyper, warp) = (bare(&programs.bare_hyper)?, bare(&programs.bare_warp)?);
+    let tick_ns = 1_000_000_000 / ticks_per_second()?.max(1);
+    let (mut rates, mut ratios_warp, mut ratios_hyper, mut costs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut answered = 0;
+    // The first round warms every server and is not counted.
+    for round in 0..=effort.rounds {
+        let by_hyper = run(&hyper.url(&handler.product), effort.round_s)?.per_second();
+        let before = handler.server.ticks()?;
+        let ours = run(&handler.server.url(&handler.product), effort.round_s)?;
+        let used = handler.server.ticks()? - before;
+        let by_warp = run(&warp.url(&handler.product), effort.round_s)?.per_second();
+        answered += ours.requests;
+        if round > 0 {
+            rates.push(ours.per_second());
+            ratios_warp.push(ours.per_second() * 1000 / by_warp.max(1));
+            ratios_hyper.push(ours.per_second() * 1000 / by_hyper.max(1));
+            costs.push(used * tick_ns / ours.requests.max(1));
+        }
+    }
+    let (target, goal) = (Wanted::AtLeast(700), Wanted::AtLeast(850));
+    table.promised("get_product: of bare warp's rate", median(ratios_warp), Unit::Ratio, target, Wanted::Nothing);
+    table.promised("get_product: of bare hyper's rate", median(ratios_hyper), Unit::Ratio, Wanted::Nothing, goal);
+    table.shown("get_product: requests per second on one core", median(rates), Unit::PerSecond);
+    table.shown("get_product: processor time per request", median(costs), Unit::Microseconds);
+    Ok(answered)
+}
+
+/// Memory, once the handler has answered enough.
+pub(super) fn memory(handler: &Handler, answered: u64, effort: Effort, table: &mut Table) -> Result<(), Failure> {
+    let mut answered = answered;
+    while answered < effort.requests {
+        answered += run(&handler.server.url(&handler.product), effort.round_s)?.requests.max(1);
+    }
+    let what = format!("handler: memory after {} requests", effort.requests);
+    let resident = handler.server.resident_kib()?;
+    table.promised(&what, resident, Unit::Mebibytes, Wanted::AtMost(40 * 1024), Wanted::AtMost(25 * 1024));
+    Ok(())
+}
+
+/// Keeps the handler's answer for the bare servers: header lines, an empty line, the body.
+fn record(raw: &Raw, place: &Path) -> Result<PathBuf, Failure> {
+    let kept = raw.head.lines().skip(1).filter(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        !OWN_HEADERS.iter().any(|it| name.eq_ignore_ascii_case(it))
+    });
+    let head: Vec<&str> = kept.collect();
+    let path = place.join("answer");
+    fs::write(&path, format!("{}\n\n{}", head.join("\n"), raw.body)).map_err(Failure::file("write", &path))?;
+    Ok(path)
+}
+
+fn run(url: &str, seconds: u64) -> Result<Round, Failure> {
+    let mut wrk = child::command(Path::new("taskset"))?;
+    wrk.args(["-c", LOAD_CORE, "wrk", "-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), url]);
+    let output = wrk.stderr(Stdio::inherit()).output().map_err(Failure::file("start", Path::new("wrk")))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    read(&text).ok_or_else(|| Failure::new(format!("wrk did not measure clean answers:\n{text}")))
+}
+
+/// What wrk prints: `  123456 requests in 3.01s, 45.67MB read`. Answers other than 2xx, and broken
+/// connections, make a round worthless.
+fn read(text: &str) -> Option<Round> {
+    if text.contains("Non-2xx") || text.contains("Socket errors") {
+        return None;
+    }
+    let (requests, rest) = text.lines().find_map(|line| line.trim().split_once(" requests in "))?;
+    let took = rest.split(',').next()?;
+    let (number, scale) = took.strip_suffix("ms").map(|it| (it, 1)).or_else(|| {
+        let seconds = took.strip_suffix('s').map(|it| (it, 1000));
+        seconds.or_else(|| took.strip_suffix('m').map(|it| (it, 60_000)))
+    })?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let hundredths: u64 = format!("{part:0<2}").get(..2)?.parse().ok()?;
+    let took_ms = whole.parse::<u64>().ok()? * scale + hundredths * scale / 100;
+    Some(Round { requests: requests.parse().ok()?, took_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wrk_prints_is_read() {
+        let text = "Running 3s test\n  1 threads and 64 connections\n  137280 requests in 3.05s, 60.61MB read\nRequests/sec:  45013.19\n";
+        let round = read(text).unwrap();
+        assert_eq!(round, Round { requests: 137_280, took_ms: 3050 });
+        assert_eq!(round.per_second(), 45_009);
+        assert_eq!(read("  10 requests in 1.00m, 1MB read").unwrap().took_ms, 60_000);
+        assert!(read(&format!("{text}  Non-2xx or 3xx responses: 3\n")).is_none());
+        assert!(read(&format!("{text}  Socket errors: connect 0, read 1, write 0, timeout 0\n")).is_none());
+        assert!(read("unable to connect").is_none());
+    }
+
+    #[test]
+    fn an_answer_is_recorded_without_what_servers_add() {
+        let place = tempfile::tempdir().unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nDate: now\r\nContent-Length: 2\r\netag: \"1\"";
+        let path = record(&Raw { head: head.to_owned(), body: "{}".to_owned() }, place.path()).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "content-type: application/json\netag: \"1\"\n\n{}");
+    }
+}

@@ -1,0 +1,140 @@
+//! `bench`: the figures that the shop promises about speed, each beside its target.
+//!
+//! What must stay true: a ratio compares programs within one run, on the same core, by the same tool, in
+//! turns, so that a busy machine slows both; nothing here fails because a machine is slow.
+mod cart;
+mod load;
+mod server;
+mod size;
+mod start;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use lexopt::{Arg, Parser};
+
+use self::{server::Handler, table::Table};
+use crate::{build, failure::Failure, handler, tools};
+
+const HELP: &str = "\
+usage: cargo xtask bench [--json] [--quick] [--dist]
+
+  --json      the same figures as JSON
+  --quick     fewer and shorter rounds, to see that it works
+  --dist      also build what is shipped, which takes minutes, and weigh it
+";
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    rounds: usize,
+    round_s: u64,
+    starts: usize,
+    writes: usize,
+    /// Requests that the handler has answered before its memory is read.
+    requests: u64,
+}
+
+const FULL: Effort = Effort { rounds: 7, round_s: 3, starts: 25, writes: 1_000, requests: 100_000 };
+const QUICK: Effort = Effort { rounds: 3, round_s: 1, starts: 5, writes: 100, requests: 20_000 };
+
+/// What is compared.
+struct Programs {
+    handler: PathBuf,
+    bare_hyper: PathBuf,
+    bare_warp: PathBuf,
+}
+
+pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
+    let (mut json, mut effort, mut dist) = (false, FULL, false);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Arg::Long("json") => json = true,
+            Arg::Long("quick") => effort = QUICK,
+            Arg::Long("dist") => dist = true,
+            Arg::Long("help") => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let table = measure(effort, dist)?;
+    print!("{}", if json { table.json() } else { table.text() });
+    Ok(())
+}
+
+fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
+    for (program, package) in [("wrk", "wrk"), ("node", "nodejs"), ("taskset", "util-linux")] {
+        if !tools::found(program) {
+            tools::system_package(package, program)?;
+        }
+    }
+    let programs = built()?;
+    let data = tempfile::tempdir().map_err(Failure::file("make", Path::new("a folder for the data")))?;
+    seed(&programs.handler, data.path())?;
+
+    let mut table = Table::default();
+    say("start to first answer");
+    start::measure(&programs.handler, data.path(), effort, &mut table)?;
+    let handler = Handler::start(&programs.handler, data.path())?;
+    say("requests for one product");
+    let answered = load::measure(&handler, &programs, data.path(), effort, &mut table)?;
+    say("writes to a cart");
+    cart::measure(&handler, effort, &mut table)?;
+    load::memory(&handler, answered, effort, &mut table)?;
+    drop(handler);
+    if dist {
+        say("what is shipped");
+        size::measure(&mut table)?;
+    }
+    Ok(table)
+}
+
+fn built() -> Result<Programs, Failure> {
+    let handler = build::build(build::HANDLER, "release")?.program("handler")?;
+    let bare = build::build(build::BARE_SERVERS, "release")?;
+    Ok(Programs { handler, bare_hyper: bare.program("bare_hyper")?, bare_warp: bare.program("bare_warp")? })
+}
+
+fn seed(program: &Path, data: &Path) -> Result<(), Failure> {
+    let mut import = handler::import(program, data)?;
+    let status = import.arg("--seed").stdout(Stdio::null()).status().map_err(Failure::file("start", program))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("the seed cannot be loaded: {status}"))) }
+}
+
+/// Progress, for a person who waits.
+fn say(what: &str) {
+    eprintln!("bench: {what}");
+}
+
+/// The middle one; of an even number, the lower of the two. 0 of none.
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
+/// The value that this many of a hundred do not exceed. 0 of none.
+fn percentile(mut values: Vec<u64>, percent: usize) -> u64 {
+    values.sort_unstable();
+    let rank = (values.len() * percent).div_ceil(100).max(1) - 1;
+    values.get(rank).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn middles_and_percentiles_are_of_the_values_given() {
+        assert_eq!(median(vec![9, 1, 5]), 5);
+        assert_eq!(median(vec![4, 1, 2, 3]), 2);
+        assert_eq!(median(Vec::new()), 0);
+        assert_eq!(percentile((1..=100).collect(), 99), 99);
+        assert_eq!(percentile((1..=10).collect(), 50), 5);
+        assert_eq!(percentile(vec![7], 99), 7);
+    }
+}
