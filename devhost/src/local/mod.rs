@@ -201,3 +201,6 @@ impl Local {
 fn is_hosts_word(name: &str) -> bool {
     brokers::entities::RESERVED.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests;
