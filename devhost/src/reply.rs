@@ -37,7 +37,13 @@ pub fn typed(status: StatusCode, content_type: &'static str, content: impl Into<
 /// A body that is wholly here.
 #[must_use]
 pub fn full(content: impl Into<Bytes>) -> Body {
-    Full::new(content.into()).map_err(|never| match never {}).boxed_unsync()
+    full_body(Full::new(content.into()))
+}
+
+/// The same for a body of that kind.
+#[must_use]
+pub fn full_body(body: Full<Bytes>) -> Body {
+    body.map_err(|never| match never {}).boxed_unsync()
 }
 
 fn with_body(status: StatusCode, body: Body) -> Response<Body> {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -14,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    brokers::{Listeners, limits::Limits, message::BrokerError},
     clock::{Clock, SystemClock},
     ending::{EndSignal, Ending},
     front::{
@@ -25,6 +27,8 @@ use crate::{
     handlers::{Handlers, NoPort, launch::Launch},
     host_json::{HostJson, HostJsonError},
     invocation::{Foundation, Invoker},
+    invoke::Invoke,
+    local::{Local, LocalError},
     options::Options,
     settings::{Settings, SettingsError},
     staged::{StageError, Staged},
@@ -64,6 +68,12 @@ pub enum StartError {
     NoPort(#[from] NoPort),
     #[error(transparent)]
     Timers(#[from] TimersError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error(transparent)]
+    Brokers(#[from] BrokerError),
+    #[error("host.json: {0}")]
+    Limits(String),
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
 }
@@ -91,7 +101,7 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
     for (name, value) in [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", &data), ("OFFPEAK_DEVHOST_URL", &url)] {
         loaded.settings.set_default(name, value);
     }
-    let host = assemble(options, loaded, &end)?;
+    let host = assemble(options, loaded, &url, &end).await?;
     let processes = tokio::spawn(Arc::clone(&host.front.handlers).run());
     let front = tokio::spawn(Arc::clone(&host.front).serve(listener, end.clone()));
     if host.front.handlers.all_up().await {
@@ -99,6 +109,7 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
         announce(&url);
     }
     let ending = end.given().await;
+    drop(host.listeners);
     for task in [processes, front] {
         if let Err(fault) = task.await {
             tracing::error!("A part of the dev host failed: {fault}");
@@ -111,6 +122,8 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
 struct Host {
     front: Arc<Front>,
     timers: Arc<Timers>,
+    /// Held for its `Drop`, which ends the pumps.
+    listeners: Listeners,
 }
 
 fn load(options: &Options) -> Result<Loaded, StartError> {
@@ -126,7 +139,7 @@ fn load(options: &Options) -> Result<Loaded, StartError> {
     Ok(Loaded { stage, data, settings, host, staged })
 }
 
-fn assemble(options: &Options, loaded: Loaded, end: &EndSignal) -> Result<Host, StartError> {
+async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal) -> Result<Host, StartError> {
     let Loaded { stage, data, settings, host, staged } = loaded;
     let status = Arc::new(HostStatus::new(host.bundle.clone()));
     for error in staged.errors.iter().chain(&staged.unplayed) {
@@ -147,17 +160,20 @@ fn assemble(options: &Options, loaded: Loaded, end: &EndSignal) -> Result<Host, 
         status: Arc::clone(&status),
         end: end.clone(),
     };
-    let invoker = Arc::new(Invoker::new(foundation, &functions, options.faithful));
-    let timers = Timers::open(&data.join(DATABASE_FILE), &functions, invoker, clock, end.clone())?;
+    let invoker: Arc<dyn Invoke> = Arc::new(Invoker::new(foundation, &functions, options.faithful));
+    let local = Arc::new(Local::open(&data, &options.entities, url, Arc::clone(&clock)).await?);
+    let limits = Limits::from_host_json(&json!({ "extensions": host.extensions })).map_err(StartError::Limits)?;
+    let listeners = local.listen(&functions, &invoker, &limits)?;
+    let timers = Timers::open(&data.join(DATABASE_FILE), &functions, Arc::clone(&invoker), clock, end.clone())?;
     let front = Front {
         routes: Routes::new(&host.route_prefix, &functions)?,
         keys: options.auth.then(|| Keys::open(&data, &functions)).transpose()?,
-        admin: Admin { functions: staged.functions, status, timers: Arc::clone(&timers) },
+        admin: Admin { functions: staged.functions, status, timers: Arc::clone(&timers), local, invoker },
         handlers,
         wire,
         handover: if host.proxying && !options.forwarding { Handover::Proxying } else { Handover::Forwarding },
     };
-    Ok(Host { front: Arc::new(front), timers })
+    Ok(Host { front: Arc::new(front), timers, listeners })
 }
 
 fn folder(path: &Path, is_made: bool) -> Result<PathBuf, StartError> {

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     functions::{Function, Trigger},
+    invoke::Invoke,
+    local::Local,
     reply::{self, Body},
     staged::LoadedFunction,
     status::HostStatus,
@@ -22,6 +24,8 @@ pub struct Admin {
     pub functions: Vec<LoadedFunction>,
     pub status: Arc<HostStatus>,
     pub timers: Arc<Timers>,
+    pub local: Arc<Local>,
+    pub invoker: Arc<dyn Invoke>,
 }
 
 /// Whether `path` is the one page that never asks for a key.
@@ -70,7 +74,7 @@ impl Admin {
             return reply::empty(StatusCode::BAD_REQUEST);
         };
         let input = serde_json::from_slice::<Value>(&body.to_bytes()).ok();
-        let Some(_input) = input.as_ref().and_then(|it| it.get("input")).and_then(Value::as_str) else {
+        let Some(input) = input.as_ref().and_then(|it| it.get("input")).and_then(Value::as_str) else {
             return reply::text(StatusCode::BAD_REQUEST, "the body is to be {\"input\": \"<text>\"}");
         };
         if function.disabled {
@@ -85,7 +89,16 @@ impl Admin {
                 tokio::spawn(async move { timers.run_now(&name).await });
                 reply::empty(StatusCode::ACCEPTED)
             }
-            Trigger::ServiceBus(_) | Trigger::EventHub(_) => reply::empty(StatusCode::NOT_IMPLEMENTED),
+            Trigger::ServiceBus(_) | Trigger::EventHub(_) => {
+                let (local, invoker) = (Arc::clone(&self.local), Arc::clone(&self.invoker));
+                let (function, input) = (function.clone(), input.to_owned());
+                tokio::spawn(async move {
+                    if let Some(Err(fault)) = local.admin_send(&function, &input, invoker.as_ref()).await {
+                        tracing::error!("Asked for by the admin page, {fault}");
+                    }
+                });
+                reply::empty(StatusCode::ACCEPTED)
+            }
         }
     }
 }

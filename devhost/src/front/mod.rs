@@ -9,7 +9,7 @@ mod rewrite;
 mod routes;
 pub mod template;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -24,6 +24,7 @@ use self::{handover::Way, keys::Keys};
 use crate::{
     ending::EndSignal,
     handlers::Handlers,
+    local::Served,
     reply::{self, Body},
     wire::Wire,
 };
@@ -34,6 +35,11 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECTIONS_MAX: usize = 4096;
 /// The wait after a failed accept, when the system is short of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The connection is to be closed without an answer: the sandbox provider plays a lost one.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the answer is lost on purpose")]
+struct HangUp;
 
 /// Answers everything that arrives at the public port.
 pub struct Front {
@@ -74,7 +80,7 @@ impl Front {
         }
         let service = service_fn(|request| {
             let front = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+            async move { front.answer(request, peer).await }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -86,24 +92,36 @@ impl Front {
         drop(place);
     }
 
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, HangUp> {
         let path = request.uri().path();
         if is_under(path, "admin") {
             let is_open = self.keys.as_ref().is_none_or(|it| it.open_admin(request.headers(), request.uri()));
             if !is_open && !admin::is_ping(path) {
-                return reply::empty(StatusCode::UNAUTHORIZED);
+                return Ok(reply::empty(StatusCode::UNAUTHORIZED));
             }
-            return self.admin.answer(request).await;
+            return Ok(self.admin.answer(request).await);
+        }
+        if is_under(path, "dev") {
+            return self.local_page(request).await;
         }
         let Some(route) = self.routes.find(request.method(), path) else {
-            return reply::empty(StatusCode::NOT_FOUND);
+            return self.local_page(request).await;
         };
         let keys = self.keys.as_ref();
         if !keys.is_none_or(|it| it.open_function(&route.function, route.auth, request.headers(), request.uri())) {
-            return reply::empty(StatusCode::UNAUTHORIZED);
+            return Ok(reply::empty(StatusCode::UNAUTHORIZED));
         }
         let way = Way { wire: &self.wire, handlers: &self.handlers, handover: self.handover };
-        way.send(&route.function, request, peer).await
+        Ok(way.send(&route.function, request, peer).await)
+    }
+
+    /// What only this machine has: brokers, provider, issuer, mailbox.
+    async fn local_page(&self, request: Request<Incoming>) -> Result<Response<Body>, HangUp> {
+        match self.admin.local.handle(request).await {
+            Served::Reply(page) => Ok(page.map(reply::full_body)),
+            Served::HangUp => Err(HangUp),
+            Served::NotLocal(_) => Ok(reply::empty(StatusCode::NOT_FOUND)),
+        }
     }
 }
 
