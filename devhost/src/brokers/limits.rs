@@ -55,6 +55,12 @@ impl Limits {
                 return Err(format!("host.json: `{section}.{name}` is played as {only} only, not as {value}"));
             }
         }
+        let first = extensions.get("eventHubs").and_then(|s| s.get("initialOffsetOptions")).and_then(|o| o.get("type"));
+        if let Some(value) = first.filter(|value| value.as_str() != Some("fromStart")) {
+            return Err(format!(
+                "host.json: `eventHubs.initialOffsetOptions` is played as fromStart only, not as {value}"
+            ));
+        }
         let number = |section: &str, name: &str, default: usize, most: u64| match extensions
             .get(section)
             .and_then(|s| s.get(name))
@@ -111,6 +117,7 @@ mod tests {
             ("serviceBus", "maxConcurrentCalls", json!(0)),
             ("serviceBus", "maxAutoLockRenewalDuration", json!("5m")),
             ("eventHubs", "batchCheckpointFrequency", json!(2)),
+            ("eventHubs", "initialOffsetOptions", json!({"type": "fromEnd"})),
         ] {
             let fault = Limits::from_host_json(&json!({"extensions":{section:{name:value}}})).unwrap_err();
             assert!(fault.contains(name), "{fault}");

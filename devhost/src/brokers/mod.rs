@@ -83,7 +83,14 @@ impl Brokers {
         let receivers = entities.receivers().map(|(name, _)| name);
         let names = receivers.chain(entities.hubs().map(|(name, _)| name.clone()));
         let wakes = names.map(|name| (name, watch::Sender::new(0))).collect();
-        Ok(Arc::new(Self { database, entities, clock, wakes, planned_ms: AtomicI64::new(0), earlier: Notify::new() }))
+        Ok(Arc::new(Self {
+            database,
+            entities,
+            clock,
+            wakes,
+            planned_ms: AtomicI64::new(i64::MAX),
+            earlier: Notify::new(),
+        }))
     }
 
     /// What can be sent to and received from.
@@ -107,10 +114,27 @@ impl Brokers {
     /// # Errors
     /// [`BrokerError`] tells a refusal from a fault of the file.
     pub async fn send(&self, destination: &str, message: Outgoing) -> Result<bool, BrokerError> {
+        self.send_all(destination, vec![message]).await.map(|accepted| accepted == 1)
+    }
+
+    /// Accepts several messages, all or none, and says how many were new; durable when this returns.
+    ///
+    /// # Errors
+    /// As [`Brokers::send`].
+    pub async fn send_all(&self, destination: &str, messages: Vec<Outgoing>) -> Result<usize, BrokerError> {
         let (entities, name, now_ms) = (Arc::clone(&self.entities), destination.to_owned(), self.now_ms());
-        let due_ms = [message.scheduled_ms, message.expires_ms(now_ms, None)].into_iter().flatten().min();
-        let accepted =
-            self.database.write(move |connection| queues::send(connection, &entities, &name, &message, now_ms)).await?;
+        let moments = messages.iter().flat_map(|one| [one.scheduled_ms, one.expires_ms(now_ms, None)]);
+        let due_ms = moments.flatten().min();
+        let accepted = self
+            .database
+            .write(move |connection| {
+                let mut accepted = 0;
+                for message in &messages {
+                    accepted += usize::from(queues::send(connection, &entities, &name, message, now_ms)?);
+                }
+                Ok::<_, BrokerError>(accepted)
+            })
+            .await?;
         self.wake(destination);
         if let Some(due_ms) = due_ms {
             self.plan(due_ms);
@@ -195,8 +219,11 @@ impl Brokers {
 
     async fn acquire(&self, entity: &str, settings: &Settings, most: usize) -> Result<Vec<Delivery>, BrokerError> {
         let (name, rules, now_ms) = (entity.to_owned(), settings.clone(), self.now_ms());
+        let taken =
+            self.database.write(move |connection| queues::acquire(connection, &name, &rules, now_ms, most)).await;
+        // Only now: an upkeep that looked before the commit would not have seen the locks.
         self.plan(now_ms + settings.lock_ms);
-        self.database.write(move |connection| queues::acquire(connection, &name, &rules, now_ms, most)).await
+        taken
     }
 
     async fn settle<F>(&self, statements: F) -> Result<(), BrokerError>

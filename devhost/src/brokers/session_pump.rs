@@ -39,12 +39,13 @@ pub(super) async fn run(receiver: Arc<Receiver>) {
 impl Receiver {
     async fn next_session(&self) -> Option<SessionLock> {
         let (entity, settings, now_ms) = (self.entity.clone(), self.settings.clone(), self.brokers.now_ms());
-        self.brokers.plan(now_ms + settings.lock_ms);
+        let lapses_ms = now_ms + settings.lock_ms;
         let taken = self
             .brokers
             .database
             .write(move |connection| queues::acquire_session(connection, &entity, &settings, now_ms))
             .await;
+        self.brokers.plan(lapses_ms);
         match taken {
             Ok(held) => held,
             Err(error) => {

@@ -138,6 +138,19 @@ async fn queues_show_what_was_sent_and_duplicates_do_not_count() {
 }
 
 #[tokio::test]
+async fn a_batch_of_messages_is_kept_whole_or_refused_whole() {
+    let site = Site::new().await;
+    let kind = [("content-type", "application/vnd.microsoft.servicebus.json")];
+    let two = r#"[{"Body":"a","BrokerProperties":{"MessageId":"m-1"},"UserProperties":{"n":1}},{"Body":"b"}]"#;
+    assert_eq!(site.send("/mail/messages", &kind, two).await, 201);
+    let homeless = r#"[{"Body":"a","BrokerProperties":{"SessionId":"s"}},{"Body":"b"}]"#;
+    assert_eq!(site.send("/stock/messages", &kind, homeless).await, 400);
+    assert_eq!(site.send("/mail/messages", &kind, "[]").await, 400);
+    let (_, shown) = site.json("GET", "/dev/queues", &[], "").await;
+    assert_eq!((&shown["items"][0]["active"], &shown["items"][1]["active"]), (&json!(2), &json!(0)));
+}
+
+#[tokio::test]
 async fn events_are_sent_alone_or_in_batches() {
     let site = Site::new().await;
     let kind = [("content-type", "application/vnd.microsoft.servicebus.json")];

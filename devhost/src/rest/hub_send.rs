@@ -4,17 +4,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::broker_properties::BrokerProperties;
-use super::{Reply, broker_fault, fault, page};
+use super::{Reply, broker_fault, fault, is_batch, page};
 use crate::brokers::Brokers;
 use crate::brokers::hubs::NewEvent;
 
-/// The content type of a batch.
-const BATCH: &str = "application/vnd.microsoft.servicebus.json";
 /// Most events in one batch; its bytes are bounded by the body's limit.
 const BATCH_MAX_EVENTS: usize = 10_000;
 
@@ -30,9 +28,7 @@ struct Entry {
 
 /// Accepts one event, or a batch by its content type.
 pub async fn send(brokers: &Brokers, hub: &str, headers: &HeaderMap, body: Bytes) -> Reply {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_batch = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BATCH));
-    let events = if is_batch { batch(&body) } else { single(headers, &body).map(|event| vec![event]) };
+    let events = if is_batch(headers) { batch(&body) } else { single(headers, &body).map(|event| vec![event]) };
     let events = match events {
         Ok(events) => events,
         Err(sentence) => return fault(StatusCode::BAD_REQUEST, sentence),

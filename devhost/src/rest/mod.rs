@@ -18,8 +18,19 @@ use serde_json::{Value, json};
 
 use crate::brokers::message::BrokerError;
 
+/// The content type of a batch, for queues, topics and hubs alike.
+const BATCH: &str = "application/vnd.microsoft.servicebus.json";
+
+fn is_batch(headers: &http::HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(BATCH))
+}
+
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of a body that is too long is read and thrown away, so that the caller sees the 413 instead of a broken connection.
+const DRAIN_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a page answers with.
 pub type Reply = Response<Full<Bytes>>;
@@ -78,20 +89,20 @@ pub async fn read_body<B>(mut body: B, most: usize) -> Result<Bytes, Reply>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let too_large = || fault(StatusCode::PAYLOAD_TOO_LARGE, format_args!("the body is larger than {most} bytes"));
-    if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
-        return Err(too_large());
-    }
     let reading = async {
-        let mut read = BytesMut::new();
+        let (mut read, mut length) = (BytesMut::new(), 0_usize);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| fault(StatusCode::BAD_REQUEST, "the body broke off"))?;
-            if let Ok(part) = frame.into_data() {
-                if read.len() + part.len() > most {
-                    return Err(too_large());
-                }
+            let Ok(part) = frame.into_data() else { continue };
+            length = length.saturating_add(part.len());
+            if length <= most {
                 read.extend_from_slice(&part);
+            } else if length > DRAIN_MAX_BYTES {
+                break;
             }
+        }
+        if length > most {
+            return Err(fault(StatusCode::PAYLOAD_TOO_LARGE, format_args!("the body is larger than {most} bytes")));
         }
         Ok(read.freeze())
     };
