@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
 )]
+mod catalogue;
 mod conformance;
 mod documents_contract;
 mod given;

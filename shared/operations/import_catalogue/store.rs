@@ -77,15 +77,16 @@ async fn store_once(ports: &Ports, group: &Group) -> Result<Vec<Outcome>, Import
         Err(err) => return Ok(refuse_all(checked, &err)),
     };
     let opened = open_stock(ports, &checked.kept).await?;
-    if let Some(have) = &have {
-        listings::withdraw(documents, &have.product, Some(&next)).await?;
-    }
+    let withdrawn = match &have {
+        Some(have) => listings::withdraw(documents, &have.product, Some(&next)).await?,
+        None => false,
+    };
     match &have {
         Some(have) if have.product == next => {}
         Some(have) => products::replace(documents, have, &next, ports.clock.now()).await?,
         None => products::create(documents, &next, ports.clock.now()).await?,
     }
-    let reshown = listings::show(documents, &next).await?;
+    let reshown = listings::show(documents, &next).await? || withdrawn;
     Ok(outcomes(checked, have.as_ref(), &next, reshown, &opened))
 }
 

@@ -1,0 +1,5 @@
+//! The catalogue from a price list to an answer: loading, listing, showing, offering.
+mod import;
+mod offers;
+mod rooms;
+pub(crate) mod stand;

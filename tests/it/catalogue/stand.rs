@@ -1,0 +1,182 @@
+//! A shop in memory that counts what its store is asked, and can lose it in the middle of anything.
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use offpeak::shared::{
+    adapters::memory::MemoryDocuments,
+    operations::import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
+    ports::{
+        Ports,
+        bus::{Bus, BusError, Message},
+        clock::{Clock, Ids},
+        documents::{Container, Document, Documents, ETag, PAGE_MAX, Page, Query, Scope, StoreError, Write},
+        mail::{Letter, Mail, MailError},
+        payments::{Authorise, Payment, PaymentError, Payments},
+    },
+};
+use offpeak_domain::money::Currency;
+use serde_json::Value;
+use ulid::Ulid;
+
+use crate::documents_contract::HandClock;
+
+/// A shop whose store can be watched and cut off.
+pub(crate) struct Stand {
+    pub(crate) ports: Ports,
+    pub(crate) store: Arc<Watched>,
+}
+
+impl Stand {
+    pub(crate) fn new() -> Stand {
+        let clock = HandClock::new() as Arc<dyn Clock>;
+        let store = Arc::new(Watched {
+            inner: MemoryDocuments::new(Arc::clone(&clock)),
+            reads: AtomicI64::new(0),
+            writes_left: AtomicI64::new(i64::MAX),
+        });
+        let nowhere = Arc::new(Nowhere);
+        let ports = Ports {
+            documents: Arc::clone(&store) as Arc<dyn Documents>,
+            bus: Arc::clone(&nowhere) as Arc<dyn Bus>,
+            payments: Arc::clone(&nowhere) as Arc<dyn Payments>,
+            mail: Arc::clone(&nowhere) as Arc<dyn Mail>,
+            clock,
+            ids: nowhere,
+        };
+        Stand { ports, store }
+    }
+
+    pub(crate) async fn import(&self, csv: &str, options: &ImportOptions) -> Result<ImportReport, ImportError> {
+        import_catalogue(&self.ports, csv.as_bytes(), Format::Csv, options).await
+    }
+
+    /// Loads in pounds, seven units of each SKU.
+    pub(crate) async fn load(&self, csv: &str) -> ImportReport {
+        self.import(csv, &pounds()).await.unwrap()
+    }
+
+    /// Every document's body, without what is written again by time alone.
+    pub(crate) async fn everything(&self) -> BTreeMap<(Container, String, String), Value> {
+        self.all().await.into_iter().map(|(key, document)| (key, document.body)).collect()
+    }
+
+    /// Every document with its version.
+    pub(crate) async fn all(&self) -> BTreeMap<(Container, String, String), Document> {
+        let mut all = BTreeMap::new();
+        for container in Container::ALL {
+            let mut query = Query { limit: PAGE_MAX, ..Query::default() };
+            loop {
+                let page = self.store.inner.query(container, Scope::Container, &query).await.unwrap();
+                for document in page.items {
+                    all.insert((container, document.partition.clone(), document.id.clone()), document);
+                }
+                match page.next {
+                    Some(next) => query.after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        all
+    }
+}
+
+pub(crate) fn pounds() -> ImportOptions {
+    ImportOptions { currency: Some(Currency::parse("GBP").unwrap()), on_hand: Some(7), dry_run: false }
+}
+
+pub(crate) struct Watched {
+    inner: MemoryDocuments,
+    reads: AtomicI64,
+    writes_left: AtomicI64,
+}
+
+impl Watched {
+    /// Reads and queries so far.
+    pub(crate) fn reads(&self) -> i64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// After this many more writes the store is gone.
+    pub(crate) fn allow_writes(&self, writes: i64) {
+        self.writes_left.store(writes, Ordering::SeqCst);
+    }
+
+    pub(crate) fn writes_left(&self) -> i64 {
+        self.writes_left.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Documents for Watched {
+    async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        // Gives other callers a turn, as a real store would.
+        tokio::task::yield_now().await;
+        self.inner.read(container, partition, id).await
+    }
+
+    async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
+        tokio::task::yield_now().await;
+        if self.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            return Err(StoreError::Unavailable("the store was taken away".into()));
+        }
+        self.inner.write(container, partition, writes).await
+    }
+
+    async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.query(container, scope, query).await
+    }
+}
+
+/// What the catalogue has no business with.
+struct Nowhere;
+
+#[async_trait]
+impl Bus for Nowhere {
+    async fn send(&self, _: &Message) -> Result<(), BusError> {
+        Err(BusError::Refused("no bus here".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Mail for Nowhere {
+    async fn send(&self, _: &Letter) -> Result<(), MailError> {
+        Err(MailError::Refused("no mail here".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Payments for Nowhere {
+    async fn authorise(&self, _: &Authorise) -> Result<Payment, PaymentError> {
+        Err(PaymentError::Refused("no payments here".to_owned()))
+    }
+
+    async fn find(&self, _: &str) -> Result<Option<Payment>, PaymentError> {
+        Ok(None)
+    }
+
+    async fn capture(&self, _: &str) -> Result<Payment, PaymentError> {
+        Err(PaymentError::Refused("no payments here".to_owned()))
+    }
+
+    async fn void(&self, _: &str) -> Result<Payment, PaymentError> {
+        Err(PaymentError::Refused("no payments here".to_owned()))
+    }
+}
+
+impl Ids for Nowhere {
+    fn ulid(&self) -> Ulid {
+        unreachable!("nothing in the catalogue is drawn")
+    }
+
+    fn token(&self) -> String {
+        unreachable!("nothing in the catalogue is drawn")
+    }
+}
