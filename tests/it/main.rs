@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
 )]
+mod bus_contract;
 mod catalogue;
 mod conformance;
 mod documents_contract;
