@@ -210,6 +210,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn changes_that_wait_together_share_one_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("a.db"), SCHEMA).unwrap();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let mut changes = tokio::task::JoinSet::new();
+        let first = database.clone();
+        let held_up = move |_: &Connection| {
+            gate.recv().unwrap();
+            Ok::<_, DatabaseError>(())
+        };
+        changes.spawn(async move { first.write(held_up).await });
+        for n in 0..i64::try_from(GROUP_MAX).unwrap() - 1 {
+            let database = database.clone();
+            changes.spawn(async move { put(&database, n).await });
+        }
+        let seen = database.clone();
+        // Let every change reach the writer, which the first one holds up.
+        for _ in 0..GROUP_MAX {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(count(&seen).await, 0, "nothing is there before the commit");
+        go.send(()).unwrap();
+        // The first answer comes after the commit, and by then the whole group is there.
+        changes.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(count(&seen).await, i64::try_from(GROUP_MAX).unwrap() - 1);
+        changes.join_all().await.into_iter().for_each(|one| one.unwrap());
+    }
+
+    #[tokio::test]
     async fn the_writer_syncs_every_commit() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("a.db"), SCHEMA).unwrap();

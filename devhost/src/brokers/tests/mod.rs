@@ -32,6 +32,7 @@ const ENTITIES: &str = r#"{
     {"name": "mail", "duplicateDetectionWindow": "PT10M", "lockDuration": "PT1M", "maxDeliveryCount": 3},
     {"name": "stock", "requiresSession": true, "maxDeliveryCount": 2},
     {"name": "short", "defaultMessageTimeToLive": "PT1M", "deadLetteringOnMessageExpiration": true},
+    {"name": "brief", "lockDuration": "PT1S"},
     {"name": "gone", "defaultMessageTimeToLive": "PT1M"}
   ],
   "topics": [

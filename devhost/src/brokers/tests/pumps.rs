@@ -120,6 +120,37 @@ async fn a_schedule_in_the_near_future_needs_no_polling() {
     assert!(brokers.now_ms() >= due_ms, "never early");
 }
 
+/// When the lock of the only message ends.
+async fn lock_end(bench: &Bench) -> i64 {
+    let read = |c: &rusqlite::Connection| {
+        Ok::<_, crate::database::DatabaseError>(c.query_row("SELECT until FROM messages", [], |row| row.get(0))?)
+    };
+    bench.brokers.database.read(read).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lock_is_renewed_while_the_invocation_runs() {
+    let bench = Bench::new().await;
+    let script = Script::always(Act::Hold);
+    let _listeners = bench.listen(&[on_queue("slow", "brief", false, Cardinality::One)], &script);
+    bench.send("brief", "a").await;
+    script.after(1).await;
+    let first = lock_end(&bench).await;
+    // Renewals come by the machine's time, what they grant by the test's clock.
+    bench.clock.set(START + time::Duration::milliseconds(900));
+    for _ in 0..2_000 {
+        if lock_end(&bench).await > first {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(lock_end(&bench).await - first, 900);
+    bench.clock.set(START + time::Duration::milliseconds(1_500));
+    script.permits.add_permits(1);
+    until_depth(&bench, "brief", (0, 0, 0)).await;
+    assert_eq!(script.calls().len(), 1);
+}
+
 #[tokio::test]
 async fn functions_that_listen_to_nothing_declared_stop_the_start() {
     let bench = Bench::new().await;
