@@ -1,5 +1,8 @@
 //! One folder per technology. Only `app.rs` names them.
 pub mod keyset;
+pub mod mail_files;
+pub mod mail_message;
 pub mod memory;
 pub mod service_bus;
+pub mod smtp;
 pub mod sqlite;

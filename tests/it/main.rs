@@ -12,5 +12,6 @@ mod conformance;
 mod documents_contract;
 mod given;
 mod host;
+mod mail_contract;
 mod shop;
 mod tidy;
