@@ -30,8 +30,8 @@ CREATE TABLE IF NOT EXISTS messages(
     UNIQUE(entity, sequence)
 );
 CREATE INDEX IF NOT EXISTS messages_in_order ON messages(entity, state, sequence);
-CREATE INDEX IF NOT EXISTS messages_due ON messages(state, until) WHERE state IN (0, 2);
-CREATE INDEX IF NOT EXISTS messages_expiring ON messages(expires) WHERE expires IS NOT NULL AND state < 3;
+CREATE INDEX IF NOT EXISTS messages_by_time ON messages(state, until);
+CREATE INDEX IF NOT EXISTS messages_by_expiry ON messages(state, expires) WHERE expires IS NOT NULL;
 CREATE INDEX IF NOT EXISTS messages_of_session ON messages(entity, session, state, sequence) WHERE session IS NOT NULL;
 CREATE TABLE IF NOT EXISTS sequences(entity TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen(

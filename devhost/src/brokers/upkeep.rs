@@ -1,7 +1,8 @@
 //! What happens to messages by time alone: schedules, lapsed locks, expiry, forgotten ids; and what a restart undoes.
 //!
 //! What must stay true: each step is safe to repeat and needs no memory of an earlier one, so it does not matter how long the dev
-//! host was down.
+//! host was down; and none reads messages that are not due (INDEXED BY makes a missing index an error), so a long backlog costs
+//! the upkeep nothing.
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entities::{Entities, Settings};
@@ -68,7 +69,7 @@ fn activate(connection: &Connection, entities: &Entities, now_ms: i64) -> Result
     type Row = (i64, String, String, Option<String>, Option<i64>, String, Vec<u8>);
     let due: Vec<Row> = connection
         .prepare_cached(
-            "SELECT id, entity, message_id, session, life, facts, body FROM messages
+            "SELECT id, entity, message_id, session, life, facts, body FROM messages INDEXED BY messages_by_time
              WHERE state = 0 AND until <= ?1 ORDER BY until, sequence LIMIT ?2",
         )?
         .query_map([now_ms, DUE_MAX], |row| {
@@ -94,12 +95,14 @@ fn expire(connection: &Connection, entity: &str, settings: &Settings, now_ms: i6
     if settings.dead_letter_on_expiration {
         connection
             .prepare_cached(
-                "UPDATE messages SET state = 3, reason = ?3 WHERE entity = ?1 AND state = 1 AND expires <= ?2",
+                "UPDATE messages INDEXED BY messages_by_expiry SET state = 3, reason = ?3 WHERE entity = ?1 AND state = 1 AND expires <= ?2",
             )?
             .execute(params![entity, now_ms, TTL_EXPIRED])?;
     } else {
         connection
-            .prepare_cached("DELETE FROM messages WHERE entity = ?1 AND state = 1 AND expires <= ?2")?
+            .prepare_cached(
+                "DELETE FROM messages INDEXED BY messages_by_expiry WHERE entity = ?1 AND state = 1 AND expires <= ?2",
+            )?
             .execute(params![entity, now_ms])?;
     }
     Ok(())
@@ -123,9 +126,12 @@ pub(super) fn next_due(connection: &Connection) -> Result<Option<i64>, BrokerErr
         connection.prepare_cached(statement)?.query_row([], |row| row.get(0)).optional().map(Option::flatten)
     };
     let moments = [
-        first("SELECT min(until) FROM messages WHERE state = 0")?,
-        first("SELECT min(until) FROM messages WHERE state = 2")?,
-        first("SELECT min(expires) FROM messages WHERE expires IS NOT NULL AND state = 1")?,
+        first("SELECT until FROM messages INDEXED BY messages_by_time WHERE state = 0 ORDER BY until LIMIT 1")?,
+        first("SELECT until FROM messages INDEXED BY messages_by_time WHERE state = 2 ORDER BY until LIMIT 1")?,
+        first(
+            "SELECT expires FROM messages INDEXED BY messages_by_expiry
+             WHERE state = 1 AND expires IS NOT NULL ORDER BY expires LIMIT 1",
+        )?,
         first("SELECT min(until) FROM session_locks")?,
     ];
     Ok(moments.into_iter().flatten().min())
