@@ -5,6 +5,7 @@ pub mod app;
 pub mod config;
 pub mod documents;
 pub mod host;
+pub mod import_cli;
 pub mod operations;
 pub mod ports;
 pub mod telemetry;

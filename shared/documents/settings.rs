@@ -7,7 +7,7 @@ use offpeak_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::{Minor, Seen, Stored, currency_text, parse, put};
-use crate::shared::ports::documents::{Container, Documents, ETag, StoreError, Write};
+use crate::shared::ports::documents::{Container, Document, Documents, ETag, StoreError, Write};
 
 /// The one store of this deployment.
 pub const STORE: &str = "main";
@@ -68,7 +68,21 @@ pub fn plain_settings(currency: Currency) -> StoreSettings {
 /// # Errors
 /// As the port's.
 pub async fn read_settings(documents: &dyn Documents) -> Result<Option<Seen<StoreSettings>>, StoreError> {
-    let Some(document) = documents.read(Container::Stores, STORE, ID).await? else { return Ok(None) };
+    documents.read(Container::Stores, STORE, ID).await?.map(settings).transpose()
+}
+
+/// Settings from the JSON text of their stored form.
+///
+/// # Errors
+/// `Unreadable`.
+pub fn parse_settings(json: &str) -> Result<StoreSettings, StoreError> {
+    let unreadable = |err: serde_json::Error| StoreError::Unreadable { id: ID.to_owned(), reason: err.to_string() };
+    let body = serde_json::from_str(json).map_err(unreadable)?;
+    let (partition, id, etag) = (STORE.to_owned(), ID.to_owned(), ETag(String::new()));
+    settings(Document { partition, id, etag, body }).map(|seen| seen.value)
+}
+
+fn settings(document: Document) -> Result<Seen<StoreSettings>, StoreError> {
     let Seen { value, etag } = parse::<SettingsDocument>(document)?;
     let unreadable = |reason: String| StoreError::Unreadable { id: ID.to_owned(), reason };
     let country = |code: &str| Country::parse(code).map_err(|err| unreadable(err.to_string()));
@@ -97,7 +111,7 @@ pub async fn read_settings(documents: &dyn Documents) -> Result<Option<Seen<Stor
         shipping,
         name: value.name,
     };
-    Ok(Some(Seen { value: settings, etag }))
+    Ok(Seen { value: settings, etag })
 }
 
 /// # Errors

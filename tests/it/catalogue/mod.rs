@@ -1,4 +1,5 @@
 //! The catalogue from a price list to an answer: loading, listing, showing, offering.
+mod command;
 mod import;
 mod offers;
 mod rooms;
