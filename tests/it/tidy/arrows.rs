@@ -4,7 +4,9 @@ use super::{File, accepted, holds, refused, rust};
 
 /// Part, and the parts it may use besides itself. `domain` is a crate of its own; the compiler holds it.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("functions", &["app", "host", "operations", "telemetry", "functions"]),
+    ("functions", &["app", "host", "operations", "telemetry", "views", "functions"]),
+    // Forms on the wire that several rooms share.
+    ("views", &["documents", "host", "operations", "ports"]),
     ("host", &["app", "operations", "ports", "telemetry"]),
     ("operations", &["documents", "ports", "telemetry"]),
     ("documents", &["ports"]),
@@ -12,7 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("adapters", &["ports", "config", "telemetry"]),
     ("config", &[]),
     ("telemetry", &[]),
-    ("app", &["adapters", "ports", "config", "operations", "documents", "telemetry"]),
+    // The composition root: what rooms are given, so it knows what they know and what they must not.
+    ("app", &["adapters", "ports", "config", "host", "operations", "documents", "telemetry"]),
     // The command line of the handler: `handler import`.
     ("import_cli", &["app", "operations", "documents", "ports", "config", "telemetry"]),
 ];

@@ -106,6 +106,17 @@ fn routes(files: &[File]) -> BTreeMap<String, String> {
     routes
 }
 
+/// The prefix stands in `host.json` for the host and in `main.rs` for the handler's own table.
+fn prefixes(main: &str, host: &str) -> Result<(), String> {
+    let host: Value = serde_json::from_str(host).map_err(|err| format!("host.json: {err}"))?;
+    let prefix = host["extensions"]["http"]["routePrefix"].as_str().unwrap_or("api");
+    let line = main.lines().find(|it| it.contains("ROUTE_PREFIX") && it.contains('='));
+    match line.and_then(|it| it.split('"').nth(1)) {
+        Some(ours) if ours == prefix => Ok(()),
+        ours => Err(format!("host.json has the route prefix `{prefix}`, main.rs {ours:?}")),
+    }
+}
+
 fn planted(path: &str, text: &str) -> File {
     File { path: path.to_owned(), text: text.to_owned() }
 }
@@ -175,4 +186,15 @@ fn every_room_is_listed_and_bound() {
     let faults = unlisted(&files);
     assert_eq!(faults.len(), 5, "{faults:#?}");
     assert!(!faults.iter().any(|it| it.contains("room cart")), "{faults:#?}");
+}
+
+#[test]
+fn the_handler_and_the_host_know_the_same_prefix() {
+    let files = tree();
+    let text = |path: &str| files.iter().find(|it| it.path == path).unwrap().text.clone();
+    prefixes(&text("main.rs"), &text("host.json")).unwrap();
+    let (main, host) = (r#"const ROUTE_PREFIX: &str = "api";"#, r#"{"extensions":{"http":{"routePrefix":"shop"}}}"#);
+    assert!(prefixes(main, host).is_err());
+    assert!(prefixes("", "{}").is_err());
+    prefixes(main, "{}").unwrap();
 }

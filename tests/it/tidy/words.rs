@@ -2,10 +2,8 @@
 use super::{File, accepted, holds, refused, rust};
 
 /// File and folder names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &[
-    "common", "data", "handlers", "helper", "helpers", "info", "manager", "misc", "process", "service", "types",
-    "util", "utils",
-];
+const EMPTY_NAMES: &[&str] =
+    &["common", "data", "helper", "helpers", "info", "manager", "misc", "process", "service", "types", "util", "utils"];
 
 fn names_say_something(file: &File) -> Vec<String> {
     let words = file.path.trim_end_matches(".rs").split('/');
