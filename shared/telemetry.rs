@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use time::OffsetDateTime;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
@@ -26,7 +26,9 @@ use tracing_subscriber::{
 };
 
 /// The header in which the host names the invocation. Source: Functions custom handlers.
-pub const INVOCATION_ID: &str = "x-azure-functions-invocationid";
+pub static INVOCATION_ID: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
+/// The caller's trace. Source: W3C Trace Context.
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longest invocation id that is logged; the host sends 36 characters.
 const INVOCATION_ID_MAX: usize = 64;
 
@@ -39,24 +41,37 @@ tokio::task_local! {
 pub struct Scope {
     function: &'static str,
     invocation: Option<HeaderValue>,
-    trace: u128,
+    parent: Option<HeaderValue>,
+    /// Read from `parent` or made when it is first asked for; most requests never are.
+    trace: Cell<Option<u128>>,
     attempt: Cell<u32>,
     store: [Cell<u32>; 3],
 }
 
 impl Scope {
-    /// The scope of a request to `function`, its ids read from the request's headers. A `traceparent`
+    /// The scope of a request to `function`, its ids taken from the request's headers. A `traceparent`
     /// that is absent or malformed is replaced by a fresh trace id.
     pub fn of(function: &'static str, headers: &HeaderMap) -> Scope {
-        let invocation = headers.get(INVOCATION_ID).filter(|id| id.len() <= INVOCATION_ID_MAX && id.to_str().is_ok());
-        let parent = headers.get("traceparent").and_then(|value| trace_id(value.as_bytes()));
         Scope {
             function,
-            invocation: invocation.cloned(),
-            trace: parent.unwrap_or_else(fresh_trace_id),
+            invocation: headers.get(&INVOCATION_ID).cloned(),
+            parent: headers.get(&TRACEPARENT).cloned(),
+            trace: Cell::new(None),
             attempt: Cell::new(0),
             store: Default::default(),
         }
+    }
+
+    fn trace(&self) -> u128 {
+        let parent = || self.parent.as_ref().and_then(|value| trace_id(value.as_bytes()));
+        let trace = self.trace.get().or_else(parent).unwrap_or_else(fresh_trace_id);
+        self.trace.set(Some(trace));
+        trace
+    }
+
+    /// What is too long or not text is left out: it is not the host's.
+    fn invocation(&self) -> Option<&str> {
+        self.invocation.as_ref()?.to_str().ok().filter(|id| id.len() <= INVOCATION_ID_MAX)
     }
 }
 
@@ -67,7 +82,7 @@ pub fn within<F: Future>(scope: Scope, work: F) -> impl Future<Output = F::Outpu
 
 /// The trace id of the request at hand, 32 hexadecimal digits; `None` outside a request.
 pub fn trace() -> Option<String> {
-    SCOPE.try_with(|scope| format!("{:032x}", scope.trace)).ok()
+    SCOPE.try_with(|scope| format!("{:032x}", scope.trace())).ok()
 }
 
 /// Notes which delivery or try of its trigger this is, 1 for the first; log lines carry later ones.
@@ -175,10 +190,10 @@ where
 impl Scope {
     fn write(&self, out: &mut Writer<'_>) -> fmt::Result {
         write!(out, " {}", self.function)?;
-        if let Some(id) = self.invocation.as_ref().and_then(|id| id.to_str().ok()) {
+        if let Some(id) = self.invocation() {
             write!(out, " invocation={id}")?;
         }
-        write!(out, " trace={:032x}", self.trace)?;
+        write!(out, " trace={:032x}", self.trace())?;
         match self.attempt.get() {
             0 | 1 => Ok(()),
             number => write!(out, " attempt={number}"),
@@ -245,7 +260,7 @@ mod tests {
 
     fn headers(traceparent: &'static str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(INVOCATION_ID, HeaderValue::from_static("1c7a4f0e"));
+        headers.insert(&INVOCATION_ID, HeaderValue::from_static("1c7a4f0e"));
         headers.insert("traceparent", HeaderValue::from_static(traceparent));
         headers
     }
@@ -286,8 +301,9 @@ mod tests {
         ] {
             assert_eq!(trace_id(bad.as_bytes()), None, "{bad}");
         }
-        let fresh = Scope::of("x", &headers("nonsense")).trace;
-        assert_ne!(fresh, Scope::of("x", &headers("nonsense")).trace);
+        let fresh = [0, 1].map(|_| Scope::of("x", &headers("nonsense")));
+        assert_ne!(fresh[0].trace(), fresh[1].trace());
+        assert_eq!(fresh[0].trace(), fresh[0].trace());
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! The request body as a stream: read up to a limit and within a time, or thrown away up to a limit so that
 //! a caller who is still sending sees the answer instead of a reset connection.
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-};
+use std::{future::poll_fn, pin::Pin};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
+use hyper::body::{Body, Incoming};
 use offpeak_domain::code::Code;
-use warp::Stream;
 
 use super::{limits::Limits, problem::Problem};
 
@@ -32,8 +29,8 @@ pub(super) fn is_announced(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// `body_too_large`, `request_timeout`, or `invalid_body` when it breaks off.
-pub(super) async fn read<B: Buf, E>(
-    body: impl Stream<Item = Result<B, E>>,
+pub(super) async fn read(
+    mut body: Incoming,
     headers: &HeaderMap,
     max: usize,
     limits: &Limits,
@@ -41,8 +38,7 @@ pub(super) async fn read<B: Buf, E>(
     if !is_announced(headers) {
         return Ok(Bytes::new());
     }
-    let mut body = pin!(body);
-    match tokio::time::timeout(limits.body_time, collect(body.as_mut(), announced(headers), max)).await {
+    match tokio::time::timeout(limits.body_time, collect(&mut body, announced(headers), max)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => {
             let detail = format!("At most {max} bytes are taken here.");
@@ -57,16 +53,11 @@ pub(super) async fn read<B: Buf, E>(
 }
 
 /// Reads what the caller is still sending, then refuses.
-pub(super) async fn refuse<B: Buf, E>(
-    problem: Problem,
-    body: impl Stream<Item = Result<B, E>>,
-    headers: &HeaderMap,
-    limits: &Limits,
-) -> Refusal {
+pub(super) async fn refuse(problem: Problem, mut body: Incoming, headers: &HeaderMap, limits: &Limits) -> Refusal {
     // Who waits for leave to send has not begun; who announces more than is drained cannot be waited for.
     let waits = headers.contains_key(header::EXPECT);
     let hopeless = announced(headers).is_some_and(|length| length > limits.drain_bytes);
-    let close = is_announced(headers) && (waits || hopeless || !drain(pin!(body), limits).await);
+    let close = is_announced(headers) && (waits || hopeless || !drain(&mut body, limits).await);
     Refusal { problem, close }
 }
 
@@ -75,52 +66,55 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// `None` as soon as the body is known to be longer than `max`.
-async fn collect<B: Buf, E>(
-    mut body: Pin<&mut impl Stream<Item = Result<B, E>>>,
-    announced: Option<usize>,
-    max: usize,
-) -> Result<Option<Bytes>, E> {
+async fn collect(body: &mut Incoming, announced: Option<usize>, max: usize) -> Result<Option<Bytes>, hyper::Error> {
     if announced.is_some_and(|length| length > max) {
         return Ok(None);
     }
-    let Some(first) = next(&mut body).await else { return Ok(Some(Bytes::new())) };
-    let mut first = first?;
-    let first = first.copy_to_bytes(first.remaining());
+    let Some(first) = next(body).await? else { return Ok(Some(Bytes::new())) };
     let fits = |bytes: Bytes| (bytes.len() <= max).then_some(bytes);
     if announced == Some(first.len()) {
         return Ok(fits(first));
     }
-    let Some(second) = next(&mut body).await else { return Ok(fits(first)) };
-    let mut chunk = second?;
+    let Some(mut chunk) = next(body).await? else { return Ok(fits(first)) };
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).min(RESERVE_MAX));
-    whole.put(first);
+    whole.extend_from_slice(&first);
     loop {
-        if whole.len() + chunk.remaining() > max {
+        if whole.len() + chunk.len() > max {
             return Ok(None);
         }
-        whole.put(chunk);
-        match next(&mut body).await {
-            Some(more) => chunk = more?,
+        whole.extend_from_slice(&chunk);
+        match next(body).await? {
+            Some(more) => chunk = more,
             None => return Ok(Some(whole.freeze())),
         }
     }
 }
 
 /// Whether the body came to its end within the limits.
-async fn drain<B: Buf, E>(mut body: Pin<&mut impl Stream<Item = Result<B, E>>>, limits: &Limits) -> bool {
+async fn drain(body: &mut Incoming, limits: &Limits) -> bool {
     let all = async {
         let mut left = limits.drain_bytes;
-        while let Some(chunk) = next(&mut body).await {
-            match chunk.ok().and_then(|chunk| left.checked_sub(chunk.remaining())) {
-                Some(rest) => left = rest,
-                None => return false,
+        loop {
+            match next(body).await {
+                Ok(None) => return true,
+                Ok(Some(chunk)) if chunk.len() <= left => left -= chunk.len(),
+                _ => return false,
             }
         }
-        true
     };
     tokio::time::timeout(limits.body_time, all).await.unwrap_or(false)
 }
 
-async fn next<S: Stream>(stream: &mut Pin<&mut S>) -> Option<S::Item> {
-    poll_fn(|cx| stream.as_mut().poll_next(cx)).await
+/// The next piece of data; trailers are passed over.
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
+    loop {
+        match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await.transpose()? {
+            None => return Ok(None),
+            Some(frame) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
 }

@@ -55,8 +55,12 @@ impl Reply {
 
     /// Sets a header; a value that no header may hold is left out with a warning.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: &str) -> Reply {
-        match HeaderValue::from_str(value) {
+    pub fn header(self, name: HeaderName, value: &str) -> Reply {
+        self.set(name, HeaderValue::from_str(value))
+    }
+
+    fn set<E>(mut self, name: HeaderName, value: Result<HeaderValue, E>) -> Reply {
+        match value {
             Ok(value) => {
                 self.headers.insert(name, value);
             }
@@ -68,6 +72,10 @@ impl Reply {
     /// A strong `ETag`.
     #[must_use]
     pub fn etag(self, etag: &str) -> Reply {
-        self.header(header::ETAG, &format!("\"{etag}\""))
+        let mut quoted = String::with_capacity(etag.len() + 2);
+        quoted.push('"');
+        quoted.push_str(etag);
+        quoted.push('"');
+        self.set(header::ETAG, HeaderValue::try_from(quoted))
     }
 }

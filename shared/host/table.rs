@@ -33,8 +33,8 @@ pub(super) struct HttpRoom<A> {
     /// The value of `Allow`.
     pub(super) allow: String,
     handlers: [Option<HttpHandler<A>>; METHODS.len()],
-    /// Parameters with the index of their segment, counted as `split('/')` does.
-    params: Vec<(usize, &'static str)>,
+    /// In the order of the path.
+    params: Vec<&'static str>,
 }
 
 /// A room that the host invokes with an envelope.
@@ -95,7 +95,7 @@ impl<A> Table<A> {
                 if let Some((other, _)) = templates.iter().find(|(_, other)| overlap(other, &template)) {
                     return Err(format!("the route {route:?} overlaps that of {other}"));
                 }
-                let params = params(&template, route);
+                let params = route.split('/').filter_map(parameter).collect();
                 if handlers.iter().all(Option::is_none) {
                     return Err("the room answers no method".to_owned());
                 }
@@ -118,13 +118,18 @@ impl<A> Table<A> {
     /// The HTTP room of this path, with its parameters or the one that cannot be decoded.
     pub(super) fn http(&self, path: &str) -> Option<(&HttpRoom<A>, Result<Params, BadParameter>)> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let index = if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            *self.routes.at(&path.to_ascii_lowercase()).ok()?.value
-        } else {
-            *self.routes.at(path).ok()?.value
+        let lower = path.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| path.to_ascii_lowercase());
+        let matched = self.routes.at(lower.as_deref().unwrap_or(path)).ok()?;
+        let room = self.http.get(*matched.value)?;
+        // Lower case keeps every byte in its place: a parameter is read where it stands in the path as sent.
+        let start = lower.as_deref().unwrap_or(path).as_ptr().addr();
+        let decode = |(&name, (_, found)): (&&'static str, (&str, &str))| {
+            let at = found.as_ptr().addr() - start;
+            let text = path.get(at..at + found.len()).and_then(decode_once);
+            text.map(|text| (name, text)).ok_or(BadParameter(name))
         };
-        let room = self.http.get(index)?;
-        Some((room, room.read(path)))
+        let params = room.params.iter().zip(matched.params.iter()).map(decode).collect();
+        Some((room, params))
     }
 
     /// The invoked function of this path: one segment, the function's name to the letter.
@@ -139,15 +144,6 @@ impl<A> HttpRoom<A> {
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let index = METHODS.iter().position(|known| known == method)?;
         self.handlers[index]
-    }
-
-    fn read(&self, path: &str) -> Result<Params, BadParameter> {
-        let mut segments = path.split('/').enumerate();
-        let decode = |&(at, name): &(usize, &'static str)| {
-            let (_, text) = segments.find(|(index, _)| *index == at).ok_or(BadParameter(name))?;
-            Ok((name, decode_once(text).ok_or(BadParameter(name))?))
-        };
-        self.params.iter().map(decode).collect()
     }
 }
 
@@ -184,12 +180,6 @@ fn template(prefix: &str, route: &str) -> Result<String, String> {
     Ok(template)
 }
 
-fn params(template: &str, route: &'static str) -> Vec<(usize, &'static str)> {
-    let before = template.split('/').count() - route.split('/').count();
-    let named = |(index, segment)| parameter(segment).map(|name| (before + index, name));
-    route.split('/').enumerate().filter_map(named).collect()
-}
-
 /// Whether some path fits both templates.
 fn overlap(one: &str, other: &str) -> bool {
     let (ours, theirs): (Vec<&str>, Vec<&str>) = (one.split('/').collect(), other.split('/').collect());
@@ -214,6 +204,9 @@ fn is_name(name: &str) -> bool {
 }
 
 fn decode_once(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
     let bytes = text.as_bytes();
     let escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     if (0..bytes.len()).any(|at| bytes[at] == b'%' && !escape(at)) {
