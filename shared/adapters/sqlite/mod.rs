@@ -84,8 +84,10 @@ impl SqliteDocuments {
     /// As [`SqliteDocuments::open`].
     pub fn open_with(path: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<SqliteDocuments, OpenError> {
         // The writer gives up on other processes' locks before its callers give up on it.
-        let connection = schema::open_writer(path, options.patience / 2)?;
-        let jobs = writer::start(connection, Arc::clone(&clock), options.prune_when_idle).map_err(OpenError::Thread)?;
+        let lock_patience = options.patience / 2;
+        let connection = schema::open_writer(path, lock_patience)?;
+        let jobs = writer::start(connection, Arc::clone(&clock), lock_patience, options.prune_when_idle)
+            .map_err(OpenError::Thread)?;
         Ok(SqliteDocuments {
             clock,
             jobs,

@@ -78,7 +78,7 @@ pub(super) fn open_reader(path: &Path, patience: Duration) -> rusqlite::Result<C
 }
 
 /// Locks held by other processes are waited for, `patience` at most, then the call fails as busy.
-fn wait_when_busy(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
+pub(super) fn wait_when_busy(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
     let mut since = Instant::now();
     connection.busy_handler(Some(move |before: i32| {
         if before == 0 {

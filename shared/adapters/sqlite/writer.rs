@@ -13,7 +13,7 @@ use std::{
 use rusqlite::{Connection, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::unix_ms;
+use super::{schema, unix_ms};
 use crate::shared::ports::{
     clock::Clock,
     documents::{Container, ETag, StoreError, Write},
@@ -27,6 +27,11 @@ const GROUP_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of bodies between two checkpoints; the log, read whole when a killed process starts again, stays
 /// within a few times this.
 const CHECKPOINT_BYTES: usize = 2 * 1024 * 1024;
+/// Pages in the log after which a checkpoint also empties it. A log that several busy processes write is never
+/// quite copied back when the next commit comes, and then grows without end.
+const LOG_MAX_PAGES: i64 = 4 * 1024;
+/// How long emptying the log may hold up writers for the sake of a read that does not end.
+const EMPTYING_PATIENCE: Duration = Duration::from_millis(50);
 /// A commit writes about this much beside the bodies: the pages of tables, indexes and the sequence.
 const COMMIT_BYTES: usize = 16 * 1024;
 /// Commits between two prunings when the thread is never idle.
@@ -67,13 +72,15 @@ pub struct Durability {
 }
 
 /// Starts the thread. It ends when the last sender is dropped, after finishing what is queued.
+/// `connection` waits `lock_patience` for other processes' locks.
 pub(super) fn start(
     connection: Connection,
     clock: Arc<dyn Clock>,
+    lock_patience: Duration,
     prune_when_idle: Duration,
 ) -> std::io::Result<Sender<Job>> {
     let (sender, jobs) = channel();
-    let writer = Writer { connection, clock, prune_when_idle, unchecked_bytes: 0, unpruned: 0 };
+    let writer = Writer { connection, clock, lock_patience, prune_when_idle, unchecked_bytes: 0, unpruned: 0 };
     thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs))?;
     Ok(sender)
 }
@@ -81,6 +88,8 @@ pub(super) fn start(
 struct Writer {
     connection: Connection,
     clock: Arc<dyn Clock>,
+    /// How long a lock of another process is waited for.
+    lock_patience: Duration,
     prune_when_idle: Duration,
     /// Written since the last checkpoint.
     unchecked_bytes: usize,
@@ -242,12 +251,25 @@ impl Writer {
     fn tend(&mut self, idle: bool) {
         if self.unchecked_bytes >= CHECKPOINT_BYTES || (idle && self.unchecked_bytes > 0) {
             self.unchecked_bytes = 0;
-            tell(self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())));
+            tell(self.checkpoint());
         }
         if idle || self.unpruned >= PRUNE_EVERY {
             self.unpruned = 0;
             tell(self.prune());
         }
+    }
+
+    /// Copies the log back into the file, which waits for nobody; only a log that is too long is also emptied,
+    /// for which reads under way are waited for, a moment.
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        let pages: i64 = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+        if pages <= LOG_MAX_PAGES {
+            return Ok(());
+        }
+        schema::wait_when_busy(&mut self.connection, EMPTYING_PATIENCE)?;
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        schema::wait_when_busy(&mut self.connection, self.lock_patience)?;
+        emptied
     }
 
     fn prune(&self) -> rusqlite::Result<()> {

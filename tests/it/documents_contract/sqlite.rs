@@ -173,3 +173,25 @@ async fn expired_documents_leave_the_file() {
     }
     assert_eq!(rows(), 3);
 }
+
+#[tokio::test]
+async fn a_log_that_has_grown_long_is_emptied() {
+    const MEGABYTE: u64 = 1024 * 1024;
+    let (_folder, file) = place();
+    let (store, log) = (open(&file), file.with_extension("db-wal"));
+    let fill = async |from: u32, to: u32| {
+        for n in from..to {
+            let body = json!({"filler": "x".repeat(500_000)});
+            store.write(CARTS, "p", vec![create(&n.to_string(), body)]).await.unwrap();
+        }
+        std::fs::metadata(&log).unwrap().len() / MEGABYTE
+    };
+    // A read that stays open keeps the log from being used again, as the writes of other processes can.
+    let reader = Connection::open(&file).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM carts").unwrap();
+    let grown = fill(0, 40).await;
+    assert!(grown >= 16, "{grown} MB");
+    reader.execute_batch("COMMIT").unwrap();
+    let after = fill(40, 50).await;
+    assert!(after <= 8, "{after} MB");
+}
