@@ -9,3 +9,4 @@ pub mod import_cli;
 pub mod operations;
 pub mod ports;
 pub mod telemetry;
+pub mod views;

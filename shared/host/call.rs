@@ -111,6 +111,19 @@ impl Call {
         })
     }
 
+    /// The token that opens a cart and what became of it.
+    ///
+    /// # Errors
+    /// `unauthenticated` without one.
+    pub fn cart_token(&self) -> Result<&str, Problem> {
+        self.header_text("x-cart-token").filter(|it| !it.is_empty()).ok_or_else(|| {
+            Problem::new(
+                Code::Unauthenticated,
+                "Send the cart's token, as it was given when the cart was made, as X-Cart-Token.",
+            )
+        })
+    }
+
     /// The bearer token of `Authorization`.
     pub fn bearer(&self) -> Option<&str> {
         let text = self.header_text("authorization")?;

@@ -1,9 +1,9 @@
 //! RFC 9457 answers: the one place where a code becomes a status.
-use std::error::Error;
-
 use http::StatusCode;
 use offpeak_domain::code::Code;
 use serde_json::{Map, Value, json};
+
+pub use crate::shared::ports::chain;
 
 /// A refusal, as the caller sees it: `type, title, status, detail, code` and what else helps to act on it.
 /// A cause from below is logged, never shown.
@@ -157,11 +157,6 @@ fn title(code: Code) -> &'static str {
         Code::Internal => "Something is broken on our side",
         Code::Unavailable => "Try again in a moment",
     }
-}
-
-/// The whole cause chain on one line; `Display` alone stops at the first link.
-pub fn chain(err: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(err), |e| (*e).source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What the store says, as a problem. Operations that can tell the caller more do so before this.

@@ -1,7 +1,82 @@
 //! One use case per file: load, decide in the domain, store through ports. The only layer that orders I/O.
+pub mod carts;
+pub mod checkouts;
+pub mod complete_checkout;
 pub mod get_product;
 pub mod import_catalogue;
 pub mod list_products;
 pub mod offers;
+pub mod outbox;
 pub mod product_view;
+pub mod readiness;
+pub mod send_email;
 pub mod stock;
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+use offpeak_domain::store::StoreSettings;
+use sha2::{Digest, Sha256};
+
+use crate::shared::{
+    documents::settings,
+    ports::{Ports, documents::StoreError},
+};
+use offers::Catalogue;
+use outbox::Publisher;
+
+/// How old the settings may be that a price is shown with; a completion reads the latest.
+const SETTINGS_LIVE: Duration = Duration::from_secs(10);
+
+/// What an operation works with: the ports, and what this process remembers to be quick. Nothing in it
+/// is needed to be right.
+pub struct Shop {
+    pub ports: Ports,
+    pub catalogue: Catalogue,
+    pub publisher: Publisher,
+    settings: Cache<(), Arc<StoreSettings>>,
+}
+
+impl Shop {
+    pub fn new(ports: Ports) -> Shop {
+        let catalogue = Catalogue::new(ports.clone());
+        let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
+        Shop { ports, catalogue, publisher: Publisher::default(), settings }
+    }
+
+    /// The store's settings, at most [`SETTINGS_LIVE`] old.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub async fn settings(&self) -> Result<Arc<StoreSettings>, SettingsError> {
+        if let Some(settings) = self.settings.get(&()).await {
+            return Ok(settings);
+        }
+        self.settings_latest().await
+    }
+
+    /// The store's settings as stored now.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub async fn settings_latest(&self) -> Result<Arc<StoreSettings>, SettingsError> {
+        let seen = settings::read_settings(self.ports.documents.as_ref()).await?.ok_or(SettingsError::NotSetUp)?;
+        let settings = Arc::new(seen.value);
+        self.settings.insert((), settings.clone()).await;
+        Ok(settings)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// No catalogue was loaded yet: the store has no currency.
+    #[error("the store is not set up")]
+    NotSetUp,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// SHA-256 in lower-case hexadecimal. Tokens and keys are stored as this, never as themselves.
+pub fn sha256(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text))
+}

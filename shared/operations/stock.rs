@@ -18,6 +18,8 @@ use crate::shared::{
     },
 };
 
+pub use crate::shared::documents::stock::MAIN;
+
 /// How long one change of one SKU may take, waiting for others included.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -42,7 +44,8 @@ pub enum Expected {
     Any,
     /// Never counted.
     Absent,
-    Version(ETag),
+    /// The text of the etag that was read.
+    Version(String),
 }
 
 /// The level as stored; `None` for a SKU that was never counted.
@@ -84,7 +87,7 @@ pub async fn set_on_hand(
             let fits = match &expected {
                 Expected::Any => true,
                 Expected::Absent => seen.is_none(),
-                Expected::Version(etag) => seen.is_some_and(|it| it.etag == *etag),
+                Expected::Version(etag) => seen.is_some_and(|it| it.etag.0 == *etag),
             };
             if !fits {
                 return Err(StockError::Changed);

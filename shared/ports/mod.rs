@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod clock;
 pub mod documents;
+pub mod identity;
 pub mod limits;
 pub mod mail;
 pub mod payments;
@@ -18,4 +19,9 @@ pub struct Ports {
     pub mail: Arc<dyn mail::Mail>,
     pub clock: Arc<dyn clock::Clock>,
     pub ids: Arc<dyn clock::Ids>,
+}
+
+/// The whole cause chain on one line; `Display` alone stops at the first link.
+pub fn chain(err: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(err), |e| (*e).source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -49,6 +49,8 @@ pub enum PaymentError {
 
 #[async_trait]
 pub trait Payments: Send + Sync {
+    /// Whether the provider has a method of this name; asked before anything is held.
+    fn accepts(&self, method: &str) -> bool;
     /// Authorises once per `reference`; a repeat with the same request returns the same payment.
     ///
     /// # Errors

@@ -88,6 +88,22 @@ pub async fn due_events(documents: &dyn Documents, now: OffsetDateTime) -> Resul
     page.items.into_iter().map(read).collect()
 }
 
+/// Every unsent row of one purchase, due or not.
+///
+/// # Errors
+/// As the port's.
+pub async fn unsent_events(documents: &dyn Documents, checkout: CheckoutId) -> Result<Vec<Event>, StoreError> {
+    let query = Query {
+        filters: vec![Filter { path: "due", test: Test::AtLeast("".into()) }],
+        order: Some(("due", Direction::Ascending)),
+        limit: OUTBOX_BATCH_MAX,
+        after: None,
+    };
+    let partition = checkout.to_string();
+    let page = documents.query(Container::Purchases, Scope::Partition(&partition), &query).await?;
+    page.items.into_iter().map(read).collect()
+}
+
 /// Sent rows, a page at a time, for sending again; only those sent at or after `since` are kept.
 ///
 /// # Errors

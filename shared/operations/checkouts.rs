@@ -1,0 +1,262 @@
+//! A checkout is begun, changed and shown. There is one per cart; beginning it again is changing it.
+use offpeak_domain::{
+    address::{Address, Email},
+    cart::{Cart, CartState},
+    checkout::{Buyer, Checkout, CheckoutState},
+    ids::{CartId, CheckoutId, OrderId},
+    pricing::{self, Priced, PricingError},
+    sku::Sku,
+    store::{ShippingRate, StoreSettings},
+};
+
+use super::{
+    SettingsError, Shop,
+    carts::{self, CartError, CartProblem},
+};
+use crate::shared::{
+    documents::{
+        Seen,
+        purchases::{self, Order, StoredCheckout},
+    },
+    ports::documents::{ETag, StoreError},
+};
+
+const ATTEMPTS_MAX: u32 = 10;
+
+/// A checkout as it looks now.
+#[derive(Clone, Debug)]
+pub struct PricedCheckout {
+    pub checkout: Checkout,
+    pub etag: ETag,
+    pub priced: Priced,
+    pub shipping_options: Vec<ShippingRate>,
+    pub problems: Vec<CartProblem>,
+}
+
+/// What a buyer chooses; `None` leaves what was chosen before.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    pub email: Option<Email>,
+    pub shipping_address: Option<Address>,
+    pub billing_address: Option<Address>,
+    pub shipping_method: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Absent, or the token is not this purchase's.
+    #[error("no such checkout")]
+    NotFound,
+    #[error("the cart is empty")]
+    Empty,
+    /// `email`, `shippingAddress` and `shippingMethod` are needed to begin.
+    #[error("{field} is missing")]
+    Missing { field: &'static str },
+    #[error("the cart is being paid for")]
+    Locked,
+    #[error("the cart has been ordered as {order}")]
+    Ordered { order: OrderId },
+    #[error("another change was faster")]
+    Busy,
+    #[error(transparent)]
+    Cart(#[from] CartError),
+    #[error(transparent)]
+    Pricing(#[from] PricingError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Begins the checkout of a cart, or changes it. Answers whether it is new.
+///
+/// # Errors
+/// [`CheckoutError`].
+pub async fn start_checkout(
+    shop: &Shop,
+    cart: CartId,
+    token: &str,
+    choices: &Choices,
+) -> Result<(bool, PricedCheckout), CheckoutError> {
+    let seen = carts::open_cart(shop, cart, token).await.map_err(|err| match err {
+        CartError::NotFound => CheckoutError::NotFound,
+        other => other.into(),
+    })?;
+    let stored = seen.value;
+    if let CartState::Ordered { order } = stored.cart.state {
+        return Err(CheckoutError::Ordered { order });
+    }
+    if stored.cart.lines.is_empty() {
+        return Err(CheckoutError::Empty);
+    }
+    let (new, seen) = write_choices(shop, cart.checkout(), &stored.token_hash, choices, true).await?;
+    Ok((new, price_checkout(shop, seen.value.checkout, seen.etag, &stored.cart).await?))
+}
+
+/// Changes what was chosen.
+///
+/// # Errors
+/// [`CheckoutError`].
+pub async fn change_checkout(
+    shop: &Shop,
+    id: CheckoutId,
+    token: &str,
+    choices: &Choices,
+) -> Result<PricedCheckout, CheckoutError> {
+    let stored = open_checkout(shop, id, token).await?.value;
+    let (_, seen) = write_choices(shop, id, &stored.token_hash, choices, false).await?;
+    show(shop, seen, token).await
+}
+
+/// The checkout as it looks now.
+///
+/// # Errors
+/// [`CheckoutError`].
+pub async fn get_checkout(shop: &Shop, id: CheckoutId, token: &str) -> Result<PricedCheckout, CheckoutError> {
+    let seen = open_checkout(shop, id, token).await?;
+    show(shop, seen, token).await
+}
+
+/// A placed order, if the token opens it.
+///
+/// # Errors
+/// [`CheckoutError`].
+pub async fn get_order(shop: &Shop, id: OrderId, token: &str) -> Result<Seen<Order>, CheckoutError> {
+    use offpeak_domain::order::Lifecycle;
+    let seen = purchases::read_order(shop.ports.documents.as_ref(), id.checkout()).await?;
+    let seen = seen.ok_or(CheckoutError::NotFound)?;
+    let shown = matches!(seen.value.lifecycle, Lifecycle::Placed);
+    if shown && carts::opens(token, &seen.value.token_hash) { Ok(seen) } else { Err(CheckoutError::NotFound) }
+}
+
+/// The checkout, if the token opens it.
+pub(super) async fn open_checkout(
+    shop: &Shop,
+    id: CheckoutId,
+    token: &str,
+) -> Result<Seen<StoredCheckout>, CheckoutError> {
+    let seen = purchases::read_checkout(shop.ports.documents.as_ref(), id).await?.ok_or(CheckoutError::NotFound)?;
+    if carts::opens(token, &seen.value.token_hash) { Ok(seen) } else { Err(CheckoutError::NotFound) }
+}
+
+/// Upsert by the derived id: whoever is second changes what the first began.
+async fn write_choices(
+    shop: &Shop,
+    id: CheckoutId,
+    token_hash: &str,
+    choices: &Choices,
+    may_create: bool,
+) -> Result<(bool, Seen<StoredCheckout>), CheckoutError> {
+    let documents = shop.ports.documents.as_ref();
+    let settings = shop.settings().await?;
+    for _ in 0..ATTEMPTS_MAX {
+        let before = purchases::read_checkout(documents, id).await?;
+        if before.is_none() && !may_create {
+            return Err(CheckoutError::NotFound);
+        }
+        let stored = apply(before.as_ref().map(|it| &it.value), id, token_hash, choices)?;
+        must_reach(&settings, &stored.checkout)?;
+        let seen = before.as_ref().map(|it| &it.etag);
+        let write = purchases::put_checkout(&stored, seen, shop.ports.clock.now())?;
+        match purchases::write(documents, id, vec![write]).await {
+            Ok(etags) => {
+                let etag = etags.into_iter().next().unwrap_or(ETag(String::new()));
+                return Ok((before.is_none(), Seen { value: stored, etag }));
+            }
+            Err(StoreError::Exists { .. } | StoreError::Changed { .. }) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Err(CheckoutError::Busy)
+}
+
+fn apply(
+    before: Option<&StoredCheckout>,
+    id: CheckoutId,
+    token_hash: &str,
+    choices: &Choices,
+) -> Result<StoredCheckout, CheckoutError> {
+    let missing = |field| CheckoutError::Missing { field };
+    let Some(before) = before else {
+        let buyer = Buyer {
+            email: choices.email.clone().ok_or_else(|| missing("email"))?,
+            shipping_address: choices.shipping_address.clone().ok_or_else(|| missing("shippingAddress"))?,
+            billing_address: choices.billing_address.clone(),
+        };
+        let shipping_method = choices.shipping_method.clone().ok_or_else(|| missing("shippingMethod"))?;
+        let state = CheckoutState::Open;
+        let checkout = Checkout { id, buyer, shipping_method, state, attempts: 0, last: None };
+        return Ok(StoredCheckout { checkout, token_hash: token_hash.to_owned() });
+    };
+    match before.checkout.state {
+        CheckoutState::Open => {}
+        CheckoutState::Completing(_) => return Err(CheckoutError::Locked),
+        CheckoutState::Placed { .. } => return Err(CheckoutError::Ordered { order: id.order() }),
+    }
+    let mut after = before.clone();
+    let Checkout { buyer, shipping_method, .. } = &mut after.checkout;
+    if let Some(email) = &choices.email {
+        buyer.email = email.clone();
+    }
+    if let Some(address) = &choices.shipping_address {
+        buyer.shipping_address = address.clone();
+    }
+    if let Some(address) = &choices.billing_address {
+        buyer.billing_address = Some(address.clone());
+    }
+    if let Some(method) = &choices.shipping_method {
+        shipping_method.clone_from(method);
+    }
+    Ok(after)
+}
+
+fn must_reach(settings: &StoreSettings, checkout: &Checkout) -> Result<(), PricingError> {
+    pricing::price(settings, &[], Some(checkout.buyer.shipping_address.country), Some(&checkout.shipping_method))
+        .map(drop)
+}
+
+async fn show(shop: &Shop, seen: Seen<StoredCheckout>, token: &str) -> Result<PricedCheckout, CheckoutError> {
+    let Seen { value: StoredCheckout { checkout, .. }, etag } = seen;
+    let frozen = match &checkout.state {
+        CheckoutState::Open => None,
+        CheckoutState::Completing(attempt) => Some(attempt.priced.clone()),
+        CheckoutState::Placed { .. } => {
+            let order = purchases::read_order(shop.ports.documents.as_ref(), checkout.id).await?;
+            order.map(|it| it.value.priced)
+        }
+    };
+    if let Some(priced) = frozen {
+        let settings = shop.settings().await?;
+        let shipping_options = options(&settings, &checkout);
+        return Ok(PricedCheckout { checkout, etag, priced, shipping_options, problems: Vec::new() });
+    }
+    let cart = match carts::open_cart(shop, checkout.id.cart(), token).await {
+        Ok(seen) => seen.value.cart,
+        Err(CartError::NotFound) => return Err(CheckoutError::NotFound),
+        Err(err) => return Err(err.into()),
+    };
+    price_checkout(shop, checkout, etag, &cart).await
+}
+
+async fn price_checkout(
+    shop: &Shop,
+    checkout: Checkout,
+    etag: ETag,
+    cart: &Cart,
+) -> Result<PricedCheckout, CheckoutError> {
+    let settings = shop.settings().await?;
+    let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
+    let offers = shop.catalogue.offers(&skus).await?;
+    let availability = shop.catalogue.availability(&skus).await?;
+    let problems = carts::problems(cart, &offers, &availability);
+    let lines = carts::sellable(cart, &offers);
+    let country = checkout.buyer.shipping_address.country;
+    let priced = pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method))?;
+    let shipping_options = options(&settings, &checkout);
+    Ok(PricedCheckout { checkout, etag, priced, shipping_options, problems })
+}
+
+fn options(settings: &StoreSettings, checkout: &Checkout) -> Vec<ShippingRate> {
+    let country = checkout.buyer.shipping_address.country;
+    settings.shipping_options(country).into_iter().cloned().collect()
+}

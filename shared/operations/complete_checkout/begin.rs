@@ -1,0 +1,94 @@
+//! The beginning: price the cart as it is now, compare with what the buyer expects, freeze it.
+use offpeak_domain::{
+    cart::Cart,
+    checkout::{Attempt, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
+    offer::Offer,
+    pricing,
+    sku::Sku,
+};
+
+use super::{ChangedLine, CompleteCheckout, CompleteError, Final, carts, drive::Run, effects, outbox::Outgoing};
+use crate::shared::{
+    documents::{
+        Seen,
+        purchases::{self, StoredCheckout},
+    },
+    operations::Shop,
+    ports::documents::ETag,
+};
+
+pub(super) enum Begun {
+    Run(Box<Run>),
+    Refused(Final),
+}
+
+/// Nothing is held or charged yet; a refusal here leaves no trace but the key's answer.
+pub(super) async fn begin(
+    shop: &Shop,
+    command: &CompleteCheckout,
+    by: &KeyUse,
+    seen: Seen<StoredCheckout>,
+) -> Result<Begun, CompleteError> {
+    let cart = match carts::open_cart(shop, command.checkout.cart(), &command.token).await {
+        Ok(seen) => seen.value.cart,
+        Err(carts::CartError::Store(err)) => return Err(err.into()),
+        Err(_) => return Err(CompleteError::NotFound),
+    };
+    if cart.lines.is_empty() {
+        return Ok(Begun::Refused(Final::Empty));
+    }
+    let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
+    let offers = shop.catalogue.offers_latest(&skus).await?;
+    let missing: Vec<Sku> =
+        skus.into_iter().zip(&offers).filter(|(_, offer)| offer.is_none()).map(|(sku, _)| sku).collect();
+    if !missing.is_empty() {
+        return Ok(Begun::Refused(Final::Unavailable { skus: missing }));
+    }
+    let settings = shop.settings_latest().await?;
+    let checkout = &seen.value.checkout;
+    let country = checkout.buyer.shipping_address.country;
+    let lines = carts::sellable(&cart, &offers);
+    let priced = match pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method)) {
+        Ok(priced) => priced,
+        Err(err) => return Ok(Begun::Refused(Final::Pricing(err))),
+    };
+    let actual = priced.totals.total;
+    if actual != command.expected_total {
+        let changed = changed(&cart, &offers);
+        return Ok(Begun::Refused(Final::TotalChanged { expected: command.expected_total, actual, changed }));
+    }
+
+    let now = shop.ports.clock.now();
+    let mut stored = seen.value;
+    stored.checkout.attempts += 1;
+    stored.checkout.state = CheckoutState::Completing(Box::new(Attempt {
+        number: stored.checkout.attempts,
+        by: by.clone(),
+        payment_method: command.payment_method.clone(),
+        priced,
+        step: Step::Holding,
+        fence: stored.checkout.attempts * effects::FENCES_PER_ATTEMPT,
+        lease_until: Some(now + LEASE),
+        hold_until: now + HOLD_FOR,
+    }));
+    let mut outgoing = Outgoing::default();
+    let name = stored.checkout.attempts.to_string();
+    outgoing.add(effects::resume_message(command.checkout, &name, now + RESUME_AFTER));
+    let mut writes = vec![purchases::put_checkout(&stored, Some(&seen.etag), now)?];
+    writes.extend(outgoing.rows(command.checkout, now)?);
+    let etags = purchases::write(shop.ports.documents.as_ref(), command.checkout, writes).await?;
+    let etag = etags.first().cloned().unwrap_or(ETag(String::new()));
+    let events = outgoing.written(command.checkout, &etags);
+    Ok(Begun::Run(Box::new(Run { seen: Seen { value: stored, etag }, unpublished: events, fresh: true })))
+}
+
+fn changed(cart: &Cart, offers: &[Option<Offer>]) -> Vec<ChangedLine> {
+    let lines = cart.lines.iter().zip(offers);
+    lines
+        .filter_map(|(line, offer)| {
+            let now = offer.as_ref()?.price;
+            let was = line.price_when_added;
+            (was != now).then(|| ChangedLine { sku: line.sku.clone(), was, now })
+        })
+        .collect()
+}

@@ -1,0 +1,291 @@
+//! From wherever the checkout stands to its next rest: placed, waiting for the buyer, or open again.
+use offpeak_domain::{
+    checkout::{ACTION_FOR, Attempt, CheckoutState, Finished, Refusal, Step},
+    ids::CheckoutId,
+    order::{Lifecycle, PaymentStatus},
+};
+use time::OffsetDateTime;
+
+use super::{
+    CompleteError, effects,
+    outbox::{self, Outgoing},
+};
+use crate::shared::{
+    documents::{
+        Seen,
+        purchases::{self, Event, Order, StoredCheckout},
+    },
+    operations::Shop,
+    ports::{
+        documents::{ETag, StoreError, Write},
+        payments::{Payment, PaymentState},
+    },
+};
+
+/// Steps of one drive; a saga that needs more goes round in circles.
+const STEPS_MAX: u32 = 12;
+
+/// One run of a completion: the checkout as this run last wrote it.
+pub(super) struct Run {
+    pub(super) seen: Seen<StoredCheckout>,
+    /// Written with the last change and not yet published.
+    pub(super) unpublished: Vec<Event>,
+    /// Nobody ran this attempt before: the provider cannot know its payment yet.
+    pub(super) fresh: bool,
+}
+
+pub(super) enum Driven {
+    Placed(Box<Order>),
+    ActionRequired { url: String, until: OffsetDateTime },
+    Refused(Refusal),
+}
+
+impl Run {
+    /// Takes over from a run that is silent, with a higher fence.
+    pub(super) async fn take_over(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Run, CompleteError> {
+        let mut run = Run { seen, unpublished: Vec::new(), fresh: false };
+        if let CheckoutState::Completing(attempt) = &mut run.seen.value.checkout.state {
+            attempt.fence += 1;
+        }
+        run.save(shop, Vec::new(), Outgoing::default()).await?;
+        Ok(run)
+    }
+
+    /// Puts it on record that no order comes of this attempt.
+    pub(super) async fn undo(&mut self, shop: &Shop, refusal: Refusal) -> Result<(), CompleteError> {
+        self.step(shop, Step::Undoing { refusal }, Vec::new()).await
+    }
+
+    fn id(&self) -> CheckoutId {
+        self.seen.value.checkout.id
+    }
+
+    fn attempt(&self) -> Option<&Attempt> {
+        match &self.seen.value.checkout.state {
+            CheckoutState::Completing(attempt) => Some(attempt),
+            CheckoutState::Open | CheckoutState::Placed { .. } => None,
+        }
+    }
+
+    async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<(), CompleteError> {
+        if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
+            attempt.step = step;
+        }
+        self.save(shop, also, Outgoing::default()).await
+    }
+
+    /// Writes the checkout as it now stands, with what belongs to the same change. Renews the lease; fails
+    /// with `Changed` if another run has taken over.
+    async fn save(&mut self, shop: &Shop, also: Vec<Write>, outgoing: Outgoing) -> Result<(), CompleteError> {
+        let now = shop.ports.clock.now();
+        if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
+            match attempt.step {
+                Step::ActionRequired { .. } => attempt.lease_until = None,
+                _ => attempt.renew(now),
+            }
+        }
+        let id = self.id();
+        let mut writes = vec![purchases::put_checkout(&self.seen.value, Some(&self.seen.etag), now)?];
+        writes.extend(also);
+        writes.extend(outgoing.rows(id, now)?);
+        let etags = purchases::write(shop.ports.documents.as_ref(), id, writes).await?;
+        self.seen.etag = etags.first().cloned().unwrap_or(ETag(String::new()));
+        self.unpublished.extend(outgoing.written(id, &etags));
+        Ok(())
+    }
+}
+
+/// Goes on until the checkout rests.
+///
+/// # Errors
+/// [`CompleteError`]; the checkout keeps its state and another run goes on after the lease.
+pub(super) async fn drive(shop: &Shop, mut run: Run) -> Result<Driven, CompleteError> {
+    for _ in 0..STEPS_MAX {
+        let Some(attempt) = run.attempt().cloned() else { break };
+        match &attempt.step {
+            Step::Holding => hold(shop, &mut run, &attempt).await?,
+            Step::Paying => pay(shop, &mut run, &attempt).await?,
+            Step::ActionRequired { url } => {
+                if let Some(driven) = ask_again(shop, &mut run, &attempt, url).await? {
+                    return Ok(driven);
+                }
+            }
+            Step::Finalising => {
+                if let Some(order) = finalise(shop, &mut run, &attempt).await? {
+                    return Ok(Driven::Placed(Box::new(order)));
+                }
+            }
+            Step::Undoing { refusal } => {
+                undo(shop, &mut run, &attempt, refusal).await?;
+                return Ok(Driven::Refused(refusal.clone()));
+            }
+        }
+        if let Some(Step::ActionRequired { url }) = run.attempt().map(|it| it.step.clone())
+            && !matches!(attempt.step, Step::ActionRequired { .. })
+        {
+            let until = run.attempt().map_or(attempt.hold_until, |it| it.hold_until);
+            outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
+            return Ok(Driven::ActionRequired { url, until });
+        }
+    }
+    Err(StoreError::Refused("a completion went round in circles".to_owned()).into())
+}
+
+/// Locks the cart and holds every line; then writes the hidden order, before any money is asked for.
+async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), CompleteError> {
+    let id = run.id();
+    if shop.ports.clock.now() >= attempt.hold_until {
+        return run.undo(shop, Refusal::Abandoned).await;
+    }
+    let arming = outbox::publish_inline(shop, std::mem::take(&mut run.unpublished));
+    let holding = async {
+        if !effects::lock_cart(shop, id, attempt).await? {
+            return Ok(Some(Refusal::CartChanged));
+        }
+        effects::hold_stock(shop, id, attempt).await
+    };
+    let (refusal, ()) = tokio::join!(holding, arming);
+    if let Some(refusal) = refusal? {
+        return run.undo(shop, refusal).await;
+    }
+    let now = shop.ports.clock.now();
+    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let order = effects::pending_order(&run.seen.value, attempt, now);
+    let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
+    run.step(shop, Step::Paying, vec![write]).await
+}
+
+/// Authorises once under the attempt's name. Whoever is not the first run asks the provider first.
+async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), CompleteError> {
+    if attempt.total().is_zero() {
+        return run.step(shop, Step::Finalising, Vec::new()).await;
+    }
+    let payment = if run.fresh {
+        effects::authorise(shop, run.id(), attempt).await?
+    } else {
+        match shop.ports.payments.find(&attempt.reference(run.id())).await? {
+            Some(payment) => payment,
+            None if shop.ports.clock.now() >= attempt.hold_until => return run.undo(shop, Refusal::Abandoned).await,
+            None => effects::authorise(shop, run.id(), attempt).await?,
+        }
+    };
+    take_answer(shop, run, attempt, payment).await
+}
+
+async fn take_answer(shop: &Shop, run: &mut Run, attempt: &Attempt, payment: Payment) -> Result<(), CompleteError> {
+    match payment.status {
+        PaymentState::Authorised if payment.authorised == attempt.total() => {
+            run.step(shop, Step::Finalising, Vec::new()).await
+        }
+        PaymentState::Authorised => {
+            let (total, authorised) = (attempt.total(), payment.authorised);
+            tracing::error!(payment.id = payment.reference, "{authorised} is authorised where {total} was asked for.");
+            run.undo(shop, Refusal::Declined { reason: "amount_mismatch".to_owned() }).await
+        }
+        PaymentState::Declined { reason } => run.undo(shop, Refusal::Declined { reason }).await,
+        PaymentState::Voided => run.undo(shop, Refusal::Declined { reason: "voided".to_owned() }).await,
+        PaymentState::ActionRequired { url } => wait_for_buyer(shop, run, attempt, url).await,
+    }
+}
+
+/// Extends the holds, and arms a look at the end of the buyer's time.
+async fn wait_for_buyer(shop: &Shop, run: &mut Run, attempt: &Attempt, url: String) -> Result<(), CompleteError> {
+    let id = run.id();
+    let until = shop.ports.clock.now() + ACTION_FOR;
+    let longer = Attempt { hold_until: until, ..attempt.clone() };
+    if let Some(refusal) = effects::hold_stock(shop, id, &longer).await? {
+        return run.undo(shop, refusal).await;
+    }
+    if let CheckoutState::Completing(attempt) = &mut run.seen.value.checkout.state {
+        attempt.hold_until = until;
+        attempt.step = Step::ActionRequired { url };
+    }
+    let mut outgoing = Outgoing::default();
+    let name = format!("{}-action", attempt.number);
+    outgoing.add(effects::resume_message(id, &name, until));
+    run.save(shop, Vec::new(), outgoing).await
+}
+
+/// The buyer came back, or the time is over: only the provider knows.
+async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> Result<Option<Driven>, CompleteError> {
+    let payment = shop.ports.payments.find(&attempt.reference(run.id())).await?;
+    match payment {
+        Some(Payment { status: PaymentState::ActionRequired { .. }, .. }) => {
+            if shop.ports.clock.now() >= attempt.hold_until {
+                run.undo(shop, Refusal::Abandoned).await?;
+                return Ok(None);
+            }
+            // Taking over renewed the lease; give it back, so that the buyer may come again at once.
+            run.step(shop, attempt.step.clone(), Vec::new()).await?;
+            Ok(Some(Driven::ActionRequired { url: url.to_owned(), until: attempt.hold_until }))
+        }
+        Some(payment) => take_answer(shop, run, attempt, payment).await.map(|()| None),
+        None => run.undo(shop, Refusal::Declined { reason: "unknown_payment".to_owned() }).await.map(|()| None),
+    }
+}
+
+/// Claims the stock, captures the money, places the order with its events. `None`: it must be undone.
+async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Order>, CompleteError> {
+    let id = run.id();
+    if let Some(refusal) = effects::claim_stock(shop, id, attempt).await? {
+        run.undo(shop, refusal).await?;
+        return Ok(None);
+    }
+    let total = attempt.total();
+    let (authorised, captured) = if total.is_zero() {
+        (0, 0)
+    } else {
+        let Some(payment) = effects::capture(shop, id, attempt).await? else {
+            run.undo(shop, Refusal::Declined { reason: "capture_refused".to_owned() }).await?;
+            return Ok(None);
+        };
+        (payment.authorised.minor(), payment.captured.minor())
+    };
+    let now = shop.ports.clock.now();
+    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let mut order = effects::pending_order(&run.seen.value, attempt, now);
+    if let Some(before) = &before {
+        order.created_at = before.value.created_at;
+    }
+    order.lifecycle = Lifecycle::Placed;
+    order.placed_at = Some(now);
+    order.payment.authorised = authorised;
+    order.payment.captured = captured;
+    order.payment_status = PaymentStatus::of(authorised, captured, 0);
+    let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
+
+    run.seen.value.checkout.state = CheckoutState::Placed { by: attempt.by.clone() };
+    let mut outgoing = Outgoing::default();
+    outgoing.add(effects::order_placed(&order, now));
+    outgoing.add(effects::confirmation_mail(&order));
+    run.save(shop, vec![write], outgoing).await?;
+
+    let events = std::mem::take(&mut run.unpublished);
+    let (ordered, ()) = tokio::join!(effects::mark_cart_ordered(shop, id), outbox::publish_inline(shop, events));
+    if let Err(err) = ordered {
+        // The order stands; the resume message marks the cart.
+        tracing::warn!(error = %crate::shared::ports::chain(&err), order.id = %order.id, "The cart is not yet marked.");
+    }
+    tracing::info!(order.id = %order.id, "Placed order {}.", order.id);
+    Ok(Some(order))
+}
+
+/// Takes everything back that this attempt did. Its own record says that it will never be placed, so
+/// nothing here can harm a winner.
+async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) -> Result<(), CompleteError> {
+    let id = run.id();
+    outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
+    effects::void(shop, id, attempt).await?;
+    effects::release_stock(shop, id, attempt).await?;
+    effects::unlock_cart(shop, id).await?;
+    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let mut also = Vec::new();
+    if let Some(before) = before {
+        let order = Order { lifecycle: Lifecycle::Failed, ..before.value };
+        also.push(purchases::put_order(&order, Some(&before.etag))?);
+    }
+    let checkout = &mut run.seen.value.checkout;
+    checkout.state = CheckoutState::Open;
+    checkout.last = Some(Finished { by: attempt.by.clone(), refusal: refusal.clone() });
+    run.save(shop, also, Outgoing::default()).await
+}

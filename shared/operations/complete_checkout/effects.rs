@@ -1,0 +1,305 @@
+//! What a completion does to the world, each thing repeatable.
+use offpeak_domain::{
+    cart::{Cart, CartState},
+    checkout::{Attempt, Refusal, Shortage},
+    ids::CheckoutId,
+    order::{FulfilmentStatus, Lifecycle, PaymentStatus},
+    sku::Sku,
+    stock::StockRefusal,
+};
+use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{CompleteError, Outcome};
+use crate::shared::{
+    documents::{
+        carts::{read_cart, write_cart},
+        purchases::{self, Order, OrderPayment, StoredCheckout},
+    },
+    operations::{
+        Shop,
+        stock::{self, StockError},
+    },
+    ports::{
+        bus::Message,
+        documents::StoreError,
+        payments::{Authorise, Payment, PaymentError, PaymentState},
+    },
+};
+
+/// A later attempt outranks every run of an earlier one.
+pub(super) const FENCES_PER_ATTEMPT: u32 = 1_000;
+
+/// Queue of the messages that finish what a crash left.
+const RESUME_QUEUE: &str = "checkouts";
+/// Queue of mails to send.
+const MAIL_QUEUE: &str = "mail";
+/// Topic of what happens to orders, for the shop's own systems.
+const ORDERS_TOPIC: &str = "orders";
+
+const CONFLICTS_MAX: u32 = 10;
+
+/// Locks the cart for this attempt; `false` if it no longer holds what was priced.
+pub(super) async fn lock_cart(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<bool, CompleteError> {
+    for _ in 0..CONFLICTS_MAX {
+        let Some(mut seen) = read_cart(shop.ports.documents.as_ref(), id.cart()).await? else { return Ok(false) };
+        if !same_lines(&seen.value.cart, attempt) {
+            return Ok(false);
+        }
+        if matches!(seen.value.cart.state, CartState::Ordered { .. }) {
+            return Ok(false);
+        }
+        seen.value.cart.state = CartState::Locked { until: attempt.hold_until };
+        match write_cart(shop.ports.documents.as_ref(), &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::Changed { .. }) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(false)
+}
+
+fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
+    let cart = cart.lines.iter().map(|line| (&line.sku, line.quantity));
+    cart.eq(attempt.priced.lines.iter().map(|line| (&line.sku, line.quantity)))
+}
+
+/// Opens the cart again, if it is locked.
+pub(super) async fn unlock_cart(shop: &Shop, id: CheckoutId) -> Result<(), CompleteError> {
+    set_cart_state(shop, id, |state| matches!(state, CartState::Locked { .. }).then_some(CartState::Open)).await
+}
+
+/// The cart has become an order and refuses every change from now on.
+pub(super) async fn mark_cart_ordered(shop: &Shop, id: CheckoutId) -> Result<(), CompleteError> {
+    let order = id.order();
+    let next =
+        move |state: &CartState| (!matches!(state, CartState::Ordered { .. })).then_some(CartState::Ordered { order });
+    set_cart_state(shop, id, next).await
+}
+
+async fn set_cart_state(
+    shop: &Shop,
+    id: CheckoutId,
+    next: impl Fn(&CartState) -> Option<CartState>,
+) -> Result<(), CompleteError> {
+    let documents = shop.ports.documents.as_ref();
+    for attempt in 1..=CONFLICTS_MAX {
+        let Some(mut seen) = read_cart(documents, id.cart()).await? else { return Ok(()) };
+        let Some(state) = next(&seen.value.cart.state) else { return Ok(()) };
+        seen.value.cart.state = state;
+        match write_cart(documents, &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Changed { .. }) if attempt < CONFLICTS_MAX => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Holds every line until the attempt's `hold_until`, in the order of SKUs. All short lines are named.
+pub(super) async fn hold_stock(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<Refusal>, CompleteError> {
+    let mut short = Vec::new();
+    for (sku, units) in units(attempt) {
+        let held = stock::hold(&shop.ports, sku, id, units, attempt.fence, attempt.hold_until).await;
+        note_shortage(held, sku, units, &mut short)?;
+    }
+    Ok((!short.is_empty()).then_some(Refusal::OutOfStock { short }))
+}
+
+/// Promises the held units for good. A hold that lapsed and was lost is a refusal: nothing is captured yet.
+pub(super) async fn claim_stock(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<Refusal>, CompleteError> {
+    let mut short = Vec::new();
+    for (sku, units) in units(attempt) {
+        let claimed = stock::claim(&shop.ports, sku, id, units, attempt.fence).await;
+        note_shortage(claimed, sku, units, &mut short)?;
+    }
+    Ok((!short.is_empty()).then_some(Refusal::OutOfStock { short }))
+}
+
+pub(super) async fn release_stock(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<(), CompleteError> {
+    for (sku, units) in units(attempt) {
+        note_shortage(stock::release(&shop.ports, sku, id, attempt.fence).await, sku, units, &mut Vec::new())?;
+    }
+    Ok(())
+}
+
+/// One order for everyone, so that two buyers of the same goods never wait for each other crosswise.
+fn units(attempt: &Attempt) -> Vec<(&Sku, i64)> {
+    let lines = attempt.priced.lines.iter();
+    let mut units: Vec<_> = lines.map(|line| (&line.sku, i64::from(line.quantity.get()))).collect();
+    units.sort_unstable();
+    units
+}
+
+fn note_shortage(
+    done: Result<(), StockError>,
+    sku: &Sku,
+    requested: i64,
+    short: &mut Vec<Shortage>,
+) -> Result<(), CompleteError> {
+    match done {
+        Ok(()) => Ok(()),
+        Err(StockError::Refused(StockRefusal::Short { available })) => {
+            short.push(Shortage { sku: sku.clone(), requested, available });
+            Ok(())
+        }
+        // Another run owns this checkout now; the checkout's etag will say the same.
+        Err(StockError::Refused(StockRefusal::Superseded)) => {
+            Err(StoreError::Changed { id: format!("hold on {sku}") }.into())
+        }
+        Err(StockError::Refused(StockRefusal::OutOfRange) | StockError::Changed) => {
+            Err(StoreError::Refused(format!("stock of {sku} refused a hold")).into())
+        }
+        Err(StockError::Store(err)) => Err(err.into()),
+    }
+}
+
+/// Asks for the money; when the answer is lost, asks what became of it.
+pub(super) async fn authorise(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Payment, CompleteError> {
+    let request = Authorise {
+        reference: attempt.reference(id),
+        checkout_id: id.to_string(),
+        amount: attempt.total(),
+        method: attempt.payment_method.clone(),
+    };
+    match shop.ports.payments.authorise(&request).await {
+        Ok(payment) => Ok(payment),
+        Err(lost @ PaymentError::Unavailable(_)) => {
+            let found = shop.ports.payments.find(&request.reference).await?;
+            found.ok_or(CompleteError::Payment(lost))
+        }
+        // The provider will never do this: a decline in all but name.
+        Err(PaymentError::Refused(reason)) => {
+            tracing::warn!(payment.id = request.reference, reason, "The provider refused a payment.");
+            let nothing = offpeak_domain::money::Money::zero(request.amount.currency());
+            Ok(Payment {
+                reference: request.reference,
+                status: PaymentState::Declined { reason: "refused_by_provider".to_owned() },
+                authorised: nothing,
+                captured: nothing,
+                refunded: nothing,
+                voided: nothing,
+            })
+        }
+    }
+}
+
+/// Takes the authorised money. `None`: the provider will not, and has not.
+pub(super) async fn capture(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Option<Payment>, CompleteError> {
+    let reference = attempt.reference(id);
+    match shop.ports.payments.capture(&reference).await {
+        Ok(payment) => Ok(Some(payment)),
+        Err(PaymentError::Refused(reason)) => {
+            tracing::error!(payment.id = reference, reason, "The provider refused a capture.");
+            let payment = shop.ports.payments.find(&reference).await?;
+            Ok(payment.filter(|it| it.captured == attempt.total()))
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Gives back what is authorised for this attempt, if anything is.
+pub(super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<(), CompleteError> {
+    if attempt.total().is_zero() {
+        return Ok(());
+    }
+    let reference = attempt.reference(id);
+    match shop.ports.payments.find(&reference).await? {
+        None => Ok(()),
+        Some(payment) => match payment.status {
+            PaymentState::Authorised | PaymentState::ActionRequired { .. } => {
+                shop.ports.payments.void(&reference).await?;
+                Ok(())
+            }
+            PaymentState::Declined { .. } | PaymentState::Voided => Ok(()),
+        },
+    }
+}
+
+pub(super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt, now: OffsetDateTime) -> Order {
+    let id = stored.checkout.id;
+    Order {
+        id: id.order(),
+        token_hash: stored.token_hash.clone(),
+        buyer: stored.checkout.buyer.clone(),
+        priced: attempt.priced.clone(),
+        lifecycle: Lifecycle::Pending,
+        payment_status: PaymentStatus::None,
+        fulfilment_status: FulfilmentStatus::Unfulfilled,
+        payment: OrderPayment {
+            reference: attempt.reference(id),
+            method: attempt.payment_method.clone(),
+            authorised: 0,
+            captured: 0,
+        },
+        created_at: now,
+        placed_at: None,
+    }
+}
+
+pub(super) async fn placed(shop: &Shop, id: CheckoutId) -> Result<Outcome, CompleteError> {
+    let order = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let order = order.ok_or_else(|| StoreError::Unreadable {
+        id: id.to_string(),
+        reason: "it is placed, but its order is missing".to_owned(),
+    })?;
+    Ok(Outcome::Placed(Box::new(order.value)))
+}
+
+/// Looks after the checkout at `at`; `name` tells apart the looks of one checkout.
+pub(crate) fn resume_message(id: CheckoutId, name: &str, at: OffsetDateTime) -> Message {
+    Message {
+        destination: RESUME_QUEUE.to_owned(),
+        id: format!("resume-{id}-{name}"),
+        session: None,
+        subject: "checkout.resume".to_owned(),
+        scheduled: Some(at),
+        body: json!({ "checkoutId": id.to_string(), "name": name }).to_string(),
+    }
+}
+
+/// For the shop's own systems. Carries ids and amounts, no personal data.
+pub(super) fn order_placed(order: &Order, now: OffsetDateTime) -> Message {
+    let total = order.priced.totals.total;
+    let lines: Vec<_> = order
+        .priced
+        .lines
+        .iter()
+        .map(|line| json!({ "sku": line.sku.as_str(), "quantity": line.quantity.get() }))
+        .collect();
+    Message {
+        destination: ORDERS_TOPIC.to_owned(),
+        id: format!("order-placed-{}", order.id),
+        session: Some(order.id.to_string()),
+        subject: "order.placed".to_owned(),
+        scheduled: None,
+        body: json!({
+            "orderId": order.id.to_string(),
+            "number": order.id.number(),
+            "placedAt": now.format(&Rfc3339).unwrap_or_default(),
+            "total": { "amount": total.minor().to_string(), "currency": total.currency().code() },
+            "lines": lines,
+        })
+        .to_string(),
+    }
+}
+
+/// The mail itself is written from the order when it is sent.
+pub(super) fn confirmation_mail(order: &Order) -> Message {
+    Message {
+        destination: MAIL_QUEUE.to_owned(),
+        id: format!("order-confirmation-{}", order.id),
+        session: None,
+        subject: "mail.order_confirmation".to_owned(),
+        scheduled: None,
+        body: json!({ "kind": "order_confirmation", "orderId": order.id.to_string() }).to_string(),
+    }
+}

@@ -1,0 +1,334 @@
+//! The one way from a checkout to an order, called by the buyer and by the resume message alike.
+//!
+//! A completion is a saga over single-partition batches; any await may be its last. What it has done so
+//! far stands in the checkout document; whoever comes after the lease has lapsed takes over with a higher
+//! fence and goes on from there. The steps, their guards and their undoing:
+//!
+//! | step | effect | repeated | undone |
+//! |---|---|---|---|
+//! | begin | checkout: frozen prices, fence 1, resume message armed | etag | the rest |
+//! | holding | cart locked, stock held | hold keyed by checkout, fenced | cart opened, hold released |
+//! | paying | hidden order; payment authorised under the attempt's name | provider's key; asked first | voided, order failed |
+//! | finalising | stock claimed, money captured, order placed with its events | hold's state, key, etag | forward only once captured |
+mod begin;
+mod drive;
+mod effects;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use offpeak_domain::{
+    checkout::{CheckoutState, KeyUse, Refusal, Step},
+    ids::CheckoutId,
+    money::Money,
+    pricing::PricingError,
+    sku::Sku,
+};
+use time::OffsetDateTime;
+
+use super::{SettingsError, Shop, carts, checkouts, outbox, sha256};
+use crate::shared::{
+    documents::{
+        Seen,
+        purchases::{self, Answer, Order, StoredCheckout},
+    },
+    ports::{bus::BusError, documents::StoreError, payments::PaymentError},
+};
+use drive::{Driven, Run};
+
+/// How often a call looks again because another run moved the checkout under it.
+const ROUNDS_MAX: u32 = 6;
+
+/// How long after a lease or a hold has ended the next look comes.
+const LOOK_AFTER: time::Duration = time::Duration::seconds(5);
+
+/// What the buyer asks for.
+#[derive(Clone, Debug)]
+pub struct CompleteCheckout {
+    pub checkout: CheckoutId,
+    /// The cart's token.
+    pub token: String,
+    pub idempotency_key: String,
+    /// The total the buyer was shown; nothing else is ever charged.
+    pub expected_total: Money,
+    /// The provider's method name.
+    pub payment_method: String,
+}
+
+/// How a call ended, for good or for now.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Placed(Box<Order>),
+    /// The buyer must go to `url`, then call again with the same key.
+    ActionRequired {
+        url: String,
+    },
+    Refused(Final),
+}
+
+/// Refusals that are final for their key.
+#[derive(Clone, Debug)]
+pub enum Final {
+    Empty,
+    /// Lines that can no longer be bought.
+    Unavailable {
+        skus: Vec<Sku>,
+    },
+    /// What the buyer expected and what it is now.
+    TotalChanged {
+        expected: Money,
+        actual: Money,
+        changed: Vec<ChangedLine>,
+    },
+    Pricing(PricingError),
+    Ended(Refusal),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedLine {
+    pub sku: Sku,
+    pub was: Money,
+    pub now: Money,
+}
+
+/// An answer as sent: what a repeat of the key gets again, byte for byte.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    pub status: u16,
+    pub body: Bytes,
+}
+
+/// The caller's way to write an outcome down. It is kept with the key.
+pub type Render = fn(&Outcome) -> Rendered;
+
+#[derive(Clone, Debug)]
+pub struct Completed {
+    pub rendered: Rendered,
+    /// The key was answered before.
+    pub replayed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CompleteError {
+    #[error("no such checkout")]
+    NotFound,
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("another run is completing this checkout")]
+    InProgress { retry_after_s: u32 },
+    #[error("there is no such payment method")]
+    UnknownMethod,
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Payment(#[from] PaymentError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Completes a checkout. Repeating the call, from anywhere, at any time, makes no second order.
+///
+/// # Errors
+/// [`CompleteError`]: nothing final was decided; the same call may be made again.
+pub async fn complete_checkout(
+    shop: &Shop,
+    command: &CompleteCheckout,
+    render: Render,
+) -> Result<Completed, CompleteError> {
+    if !shop.ports.payments.accepts(&command.payment_method) {
+        return Err(CompleteError::UnknownMethod);
+    }
+    let by = key_use(command);
+    for round in 0..ROUNDS_MAX {
+        if round > 0 {
+            tokio::time::sleep(Duration::from_millis(u64::from(round) * 5)).await;
+        }
+        let seen = checkouts::open_checkout(shop, command.checkout, &command.token).await.map_err(not_found)?;
+        if let Some(answer) = replay(shop, command.checkout, &by).await? {
+            return Ok(answer);
+        }
+        match complete_once(shop, command, &by, seen).await {
+            Ok(Some(Outcome::ActionRequired { url })) => {
+                return Ok(Completed { rendered: render(&Outcome::ActionRequired { url }), replayed: false });
+            }
+            Ok(Some(outcome)) => return keep(shop, command.checkout, &by, render(&outcome)).await,
+            // Someone moved the checkout under us: look again.
+            Ok(None) | Err(CompleteError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Err(CompleteError::InProgress { retry_after_s: 1 })
+}
+
+/// One look at the checkout and what follows from it; `None`: look again.
+async fn complete_once(
+    shop: &Shop,
+    command: &CompleteCheckout,
+    by: &KeyUse,
+    seen: Seen<StoredCheckout>,
+) -> Result<Option<Outcome>, CompleteError> {
+    let now = shop.ports.clock.now();
+    match &seen.value.checkout.state {
+        CheckoutState::Placed { by: placed } => {
+            same_request(placed, by)?;
+            Ok(Some(effects::placed(shop, command.checkout).await?))
+        }
+        CheckoutState::Open => {
+            if let Some(last) = &seen.value.checkout.last
+                && last.by.key == by.key
+            {
+                same_request(&last.by, by)?;
+                return Ok(Some(Outcome::Refused(Final::Ended(last.refusal.clone()))));
+            }
+            let run = match begin::begin(shop, command, by, seen).await? {
+                begin::Begun::Run(run) => run,
+                begin::Begun::Refused(refusal) => return Ok(Some(Outcome::Refused(refusal))),
+            };
+            Ok(Some(drive::drive(shop, *run).await?.into()))
+        }
+        CheckoutState::Completing(attempt) => {
+            same_request(&attempt.by, by)?;
+            if let Some(retry_after_s) = attempt.busy_for(now) {
+                return Err(CompleteError::InProgress { retry_after_s });
+            }
+            let mine = attempt.by.key == by.key;
+            let run = Run::take_over(shop, seen).await?;
+            match drive::drive(shop, run).await? {
+                driven if mine => Ok(Some(driven.into())),
+                Driven::Placed(order) => Ok(Some(Outcome::Placed(order))),
+                // The buyer chose another way to pay: the earlier attempt ends first.
+                Driven::ActionRequired { .. } => {
+                    abandon(shop, command).await?;
+                    Ok(None)
+                }
+                Driven::Refused(_) => Ok(None),
+            }
+        }
+    }
+}
+
+/// Ends an attempt that waits for the buyer.
+async fn abandon(shop: &Shop, command: &CompleteCheckout) -> Result<(), CompleteError> {
+    let seen = checkouts::open_checkout(shop, command.checkout, &command.token).await.map_err(not_found)?;
+    let waits = matches!(&seen.value.checkout.state, CheckoutState::Completing(it) if matches!(it.step, Step::ActionRequired { .. }));
+    if !waits {
+        return Ok(());
+    }
+    let mut run = Run::take_over(shop, seen).await?;
+    run.undo(shop, Refusal::Abandoned).await?;
+    drive::drive(shop, run).await.map(drop)
+}
+
+/// Finishes what a crash or a buyer who left has left over. Called by the message armed at the beginning;
+/// `name` is the look's name. Arms another look if it is not over.
+///
+/// # Errors
+/// [`CompleteError`]: the message should come again.
+pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<(), CompleteError> {
+    let now = shop.ports.clock.now();
+    let Some(seen) = purchases::read_checkout(shop.ports.documents.as_ref(), id).await? else { return Ok(()) };
+    let again = match &seen.value.checkout.state {
+        CheckoutState::Completing(attempt) => {
+            let waits = matches!(attempt.step, Step::ActionRequired { .. }).then_some(attempt.hold_until);
+            let busy = attempt.lease_until.filter(|_| attempt.busy_for(now).is_some());
+            match waits.or(busy) {
+                Some(until) if until > now => Some(until),
+                _ => finish(shop, seen).await?,
+            }
+        }
+        CheckoutState::Placed { .. } => {
+            effects::mark_cart_ordered(shop, id).await?;
+            None
+        }
+        CheckoutState::Open => None,
+    };
+    outbox::publish_left(shop, id).await?;
+    match again {
+        None => Ok(()),
+        Some(until) => look_again(shop, id, name, until + LOOK_AFTER).await,
+    }
+}
+
+/// Takes over and drives; answers until when it waits for the buyer.
+async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<OffsetDateTime>, CompleteError> {
+    let run = Run::take_over(shop, seen).await?;
+    match drive::drive(shop, run).await? {
+        Driven::ActionRequired { until, .. } => Ok(Some(until)),
+        Driven::Placed(_) | Driven::Refused(_) => Ok(None),
+    }
+}
+
+/// The next look's id follows from this one's, so a look delivered twice arms one next look.
+async fn look_again(shop: &Shop, id: CheckoutId, name: &str, at: OffsetDateTime) -> Result<(), CompleteError> {
+    let (stem, count) = name.rsplit_once('+').map_or((name, 0), |(stem, count)| (stem, count.parse().unwrap_or(0)));
+    let next = effects::resume_message(id, &format!("{stem}+{}", count + 1_u32), at);
+    shop.ports.bus.send(&next).await?;
+    Ok(())
+}
+
+fn not_found(err: checkouts::CheckoutError) -> CompleteError {
+    match err {
+        checkouts::CheckoutError::Store(err) => CompleteError::Store(err),
+        _ => CompleteError::NotFound,
+    }
+}
+
+fn key_use(command: &CompleteCheckout) -> KeyUse {
+    let request = format!(
+        "complete\n{}\n{}\n{} {}\n{}",
+        command.checkout,
+        sha256(&command.token),
+        command.expected_total.minor(),
+        command.expected_total.currency(),
+        command.payment_method
+    );
+    KeyUse { key: sha256(&command.idempotency_key), fingerprint: sha256(&request) }
+}
+
+fn same_request(used: &KeyUse, by: &KeyUse) -> Result<(), CompleteError> {
+    if used.key == by.key && used.fingerprint != by.fingerprint { Err(CompleteError::KeyReused) } else { Ok(()) }
+}
+
+async fn replay(shop: &Shop, id: CheckoutId, by: &KeyUse) -> Result<Option<Completed>, CompleteError> {
+    let Some(answer) = purchases::read_answer(shop.ports.documents.as_ref(), id, &by.key).await? else {
+        return Ok(None);
+    };
+    if answer.fingerprint != by.fingerprint {
+        return Err(CompleteError::KeyReused);
+    }
+    let rendered = Rendered { status: answer.status, body: Bytes::from(answer.body) };
+    Ok(Some(Completed { rendered, replayed: true }))
+}
+
+/// Keeps a final answer with its key. If someone kept one first, theirs is the answer.
+async fn keep(shop: &Shop, id: CheckoutId, by: &KeyUse, rendered: Rendered) -> Result<Completed, CompleteError> {
+    let answer = Answer {
+        fingerprint: by.fingerprint.clone(),
+        status: rendered.status,
+        body: String::from_utf8_lossy(&rendered.body).into_owned(),
+    };
+    let write = purchases::add_answer(&by.key, &answer)?;
+    match purchases::write(shop.ports.documents.as_ref(), id, vec![write]).await {
+        Ok(_) => Ok(Completed { rendered, replayed: false }),
+        Err(StoreError::Exists { .. }) => {
+            replay(shop, id, by).await?.ok_or(CompleteError::InProgress { retry_after_s: 1 })
+        }
+        // The purchase is decided and says so to whoever asks; only the byte-equal copy is missing.
+        Err(err) => {
+            tracing::warn!(error = %crate::shared::ports::chain(&err), "An answer could not be kept with its key.");
+            Ok(Completed { rendered, replayed: false })
+        }
+    }
+}
+
+impl From<Driven> for Outcome {
+    fn from(driven: Driven) -> Outcome {
+        match driven {
+            Driven::Placed(order) => Outcome::Placed(order),
+            Driven::ActionRequired { url, .. } => Outcome::ActionRequired { url },
+            Driven::Refused(refusal) => Outcome::Refused(Final::Ended(refusal)),
+        }
+    }
+}

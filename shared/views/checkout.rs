@@ -1,0 +1,185 @@
+//! A checkout and a buyer's addresses as the store API shows and takes them.
+use offpeak_domain::{
+    address::{Address, AddressFault, Email},
+    checkout::{CheckoutState, Step},
+    pricing::PricedLine,
+    store::ShippingRate,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cart::{CartProblemView, TotalsView, problem_view, totals_view},
+    money::MoneyView,
+};
+use crate::shared::{
+    host::problem::Problem,
+    operations::checkouts::{Choices, PricedCheckout},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckoutView {
+    pub id: String,
+    pub cart_id: String,
+    /// `open`, `completing`, `action_required`, `placed`.
+    pub state: &'static str,
+    pub email: String,
+    pub shipping_address: AddressView,
+    pub billing_address: Option<AddressView>,
+    pub shipping_method: String,
+    pub shipping_options: Vec<ShippingOptionView>,
+    pub lines: Vec<PricedLineView>,
+    pub totals: TotalsView,
+    pub problems: Vec<CartProblemView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+}
+
+/// An extra step for the buyer: visit `url`, then complete again with the same key.
+#[derive(Serialize)]
+pub struct ActionView {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub url: String,
+}
+
+impl ActionView {
+    pub fn redirect(url: &str) -> ActionView {
+        ActionView { kind: "redirect", url: url.to_owned() }
+    }
+}
+
+#[derive(Serialize)]
+pub struct ShippingOptionView {
+    pub method: String,
+    pub title: String,
+    pub price: MoneyView,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PricedLineView {
+    pub sku: String,
+    pub slug: String,
+    pub title: String,
+    pub variant_title: String,
+    pub quantity: u32,
+    pub unit_price: MoneyView,
+    pub subtotal: MoneyView,
+    pub tax: MoneyView,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddressView {
+    pub name: String,
+    pub line1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    pub city: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    pub postal_code: String,
+    pub country: String,
+}
+
+/// What a buyer sends; `None` leaves what was chosen before.
+#[derive(Default)]
+pub struct ChoicesBody {
+    pub email: Option<String>,
+    pub shipping_address: Option<AddressView>,
+    pub billing_address: Option<AddressView>,
+    pub shipping_method: Option<String>,
+}
+
+/// Longest name of a shipping method.
+const METHOD_MAX: usize = 64;
+
+impl ChoicesBody {
+    /// # Errors
+    /// 422 with the field at fault.
+    pub fn parse(&self) -> Result<Choices, Problem> {
+        let email = self.email.as_deref().map(Email::parse).transpose();
+        if self.shipping_method.as_ref().is_some_and(|it| it.is_empty() || it.len() > METHOD_MAX) {
+            return Err(Problem::invalid("shippingMethod", "choose one of the checkout's shippingOptions"));
+        }
+        Ok(Choices {
+            email: email.map_err(|fault| Problem::invalid("email", fault.to_string()))?,
+            shipping_address: address("shippingAddress", self.shipping_address.as_ref())?,
+            billing_address: address("billingAddress", self.billing_address.as_ref())?,
+            shipping_method: self.shipping_method.clone(),
+        })
+    }
+}
+
+fn address(field: &str, view: Option<&AddressView>) -> Result<Option<Address>, Problem> {
+    let invalid = |fault: AddressFault| Problem::invalid(&format!("{field}.{}", fault.field()), fault.to_string());
+    view.map(|it| {
+        let (line2, region) = (it.line2.as_deref(), it.region.as_deref());
+        Address::parse(&it.name, &it.line1, line2, &it.city, region, &it.postal_code, &it.country)
+    })
+    .transpose()
+    .map_err(invalid)
+}
+
+impl From<&Address> for AddressView {
+    fn from(address: &Address) -> AddressView {
+        AddressView {
+            name: address.name.clone(),
+            line1: address.line1.clone(),
+            line2: address.line2.clone(),
+            city: address.city.clone(),
+            region: address.region.clone(),
+            postal_code: address.postal_code.clone(),
+            country: address.country.code().to_owned(),
+        }
+    }
+}
+
+impl From<&PricedCheckout> for CheckoutView {
+    fn from(seen: &PricedCheckout) -> CheckoutView {
+        let checkout = &seen.checkout;
+        let (state, action) = match &checkout.state {
+            CheckoutState::Open => ("open", None),
+            CheckoutState::Placed { .. } => ("placed", None),
+            CheckoutState::Completing(attempt) => match &attempt.step {
+                Step::ActionRequired { url } => ("action_required", Some(ActionView::redirect(url))),
+                _ => ("completing", None),
+            },
+        };
+        CheckoutView {
+            id: checkout.id.to_string(),
+            cart_id: checkout.id.cart().to_string(),
+            state,
+            email: checkout.buyer.email.as_str().to_owned(),
+            shipping_address: (&checkout.buyer.shipping_address).into(),
+            billing_address: checkout.buyer.billing_address.as_ref().map(Into::into),
+            shipping_method: checkout.shipping_method.clone(),
+            shipping_options: seen.shipping_options.iter().map(option_view).collect(),
+            lines: seen.priced.lines.iter().map(line_view).collect(),
+            totals: totals_view(&seen.priced),
+            problems: seen.problems.iter().map(problem_view).collect(),
+            action,
+            order_id: matches!(checkout.state, CheckoutState::Placed { .. }).then(|| checkout.id.order().to_string()),
+        }
+    }
+}
+
+fn option_view(rate: &ShippingRate) -> ShippingOptionView {
+    ShippingOptionView { method: rate.method.clone(), title: rate.title.clone(), price: rate.price.into() }
+}
+
+pub fn line_view(line: &PricedLine) -> PricedLineView {
+    PricedLineView {
+        sku: line.sku.to_string(),
+        slug: line.slug.clone(),
+        title: line.title.clone(),
+        variant_title: line.variant_title.clone(),
+        quantity: line.quantity.get(),
+        unit_price: line.unit_price.into(),
+        subtotal: line.subtotal.into(),
+        tax: line.tax.into(),
+    }
+}

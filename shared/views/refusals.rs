@@ -1,0 +1,241 @@
+//! What an operation refuses, as a problem that tells the caller what to do.
+use offpeak_domain::{
+    cart::CartRefusal,
+    checkout::Refusal,
+    code::Code,
+    ids::BadId,
+    pricing::PricingError,
+    quantity::BadQuantity,
+    sku::BadSku,
+    stock::{ON_HAND_MAX, StockRefusal},
+};
+use serde_json::json;
+
+use super::money::MoneyView;
+use crate::shared::{
+    host::problem::{Problem, chain},
+    operations::{
+        SettingsError,
+        carts::CartError,
+        checkouts::CheckoutError,
+        complete_checkout::{CompleteError, Final},
+        stock::StockError,
+    },
+    ports::identity::IdentityError,
+};
+
+/// One text for "not there" and "not yours", so that neither can be told from the other.
+fn not_found(what: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("There is no such {what}, it has expired, or X-Cart-Token does not open it."))
+}
+
+fn locked() -> Problem {
+    Problem::new(Code::CartLocked, "The cart is being paid for. Finish or wait for the checkout, then try again.")
+        .retry_after(5)
+}
+
+fn ordered(order: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Code::CartOrdered, "The cart has become an order. Start a new cart.")
+        .with("orderId", json!(order.to_string()))
+}
+
+impl From<BadId> for Problem {
+    /// An id that is none names nothing.
+    fn from(err: BadId) -> Problem {
+        Problem::new(Code::NotFound, format!("This is not an id: {err}."))
+    }
+}
+
+impl From<BadSku> for Problem {
+    fn from(err: BadSku) -> Problem {
+        Problem::invalid("sku", err.to_string())
+    }
+}
+
+impl From<BadQuantity> for Problem {
+    fn from(err: BadQuantity) -> Problem {
+        Problem::invalid("quantity", format!("{err}; 0 removes the line"))
+    }
+}
+
+impl From<SettingsError> for Problem {
+    fn from(err: SettingsError) -> Problem {
+        match err {
+            SettingsError::Store(err) => err.into(),
+            SettingsError::NotSetUp => {
+                Problem::new(Code::Unavailable, "The store is not set up yet: load a catalogue first.").retry_after(30)
+            }
+        }
+    }
+}
+
+impl From<PricingError> for Problem {
+    fn from(err: PricingError) -> Problem {
+        match &err {
+            PricingError::NoSuchMethod { .. } => Problem::invalid("shippingMethod", err.to_string()),
+            PricingError::Money(_) => {
+                Problem::new(Code::ValidationFailed, format!("The cart cannot be priced: {err}. Order less at once."))
+            }
+        }
+    }
+}
+
+impl From<CartError> for Problem {
+    fn from(err: CartError) -> Problem {
+        match err {
+            CartError::NotFound => not_found("cart"),
+            CartError::UnknownSku { sku } => {
+                Problem::new(Code::UnknownSku, format!("{sku} is not for sale here. SKUs are case-sensitive."))
+                    .with("sku", json!(sku.as_str()))
+            }
+            CartError::WrongCurrency { store } => {
+                Problem::invalid("currency", format!("this store sells in {store} only"))
+            }
+            CartError::Refused(CartRefusal::Locked) => locked(),
+            CartError::Refused(CartRefusal::Ordered { order }) => ordered(&order),
+            CartError::Refused(refusal @ CartRefusal::TooManyLines) => {
+                Problem::new(Code::ValidationFailed, refusal.to_string())
+            }
+            CartError::Changed => {
+                Problem::new(Code::EtagMismatch, "The cart has changed since you read it. Read it again.")
+            }
+            CartError::Pricing(err) => err.into(),
+            CartError::Settings(err) => err.into(),
+            CartError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<CheckoutError> for Problem {
+    fn from(err: CheckoutError) -> Problem {
+        match err {
+            CheckoutError::NotFound => not_found("purchase"),
+            CheckoutError::Empty => empty(),
+            CheckoutError::Missing { field } => Problem::invalid(field, "is needed to begin a checkout"),
+            CheckoutError::Locked => locked(),
+            CheckoutError::Ordered { order } => ordered(&order),
+            CheckoutError::Busy => {
+                Problem::new(Code::Conflict, "Others changed this checkout at the same time. Try again.").retry_after(1)
+            }
+            CheckoutError::Cart(err) => err.into(),
+            CheckoutError::Pricing(err) => err.into(),
+            CheckoutError::Settings(err) => err.into(),
+            CheckoutError::Store(err) => err.into(),
+        }
+    }
+}
+
+fn empty() -> Problem {
+    Problem::new(Code::CartEmpty, "Put something into the cart first.")
+}
+
+impl From<&Final> for Problem {
+    fn from(refusal: &Final) -> Problem {
+        match refusal {
+            Final::Empty => empty(),
+            Final::Unavailable { skus } => {
+                let problems: Vec<_> =
+                    skus.iter().map(|sku| json!({ "code": "unavailable", "sku": sku.as_str() })).collect();
+                Problem::new(Code::ValidationFailed, "Some lines can no longer be bought. Remove them and try again.")
+                    .with("problems", json!(problems))
+            }
+            Final::TotalChanged { expected, actual, changed } => {
+                let lines: Vec<_> = changed
+                    .iter()
+                    .map(|line| {
+                        json!({ "sku": line.sku.as_str(), "was": MoneyView::from(line.was), "now": MoneyView::from(line.now) })
+                    })
+                    .collect();
+                Problem::new(Code::CartChanged, "Show the buyer the new total, then complete with it and a new key.")
+                    .with("expectedTotal", json!(MoneyView::from(*expected)))
+                    .with("actualTotal", json!(MoneyView::from(*actual)))
+                    .with("changedLines", json!(lines))
+            }
+            Final::Pricing(err) => err.clone().into(),
+            Final::Ended(refusal) => ended(refusal),
+        }
+    }
+}
+
+fn ended(refusal: &Refusal) -> Problem {
+    match refusal {
+        Refusal::OutOfStock { short } => {
+            let lines: Vec<_> = short
+                .iter()
+                .map(|it| json!({ "sku": it.sku.as_str(), "requested": it.requested, "available": it.available }))
+                .collect();
+            Problem::new(Code::OutOfStock, "Reduce these lines to what is available, then complete with a new key.")
+                .with("availability", json!(lines))
+        }
+        Refusal::Declined { reason } => {
+            Problem::new(Code::PaymentDeclined, "Nothing was charged. Try another way to pay, with a new key.")
+                .with("reason", json!(reason))
+        }
+        Refusal::CartChanged => {
+            Problem::new(Code::CartChanged, "The cart changed while it was being ordered. Read it and try again.")
+        }
+        Refusal::Abandoned => {
+            Problem::new(Code::PaymentDeclined, "The payment was not finished in time. Try again with a new key.")
+                .with("reason", json!("abandoned"))
+        }
+    }
+}
+
+impl From<CompleteError> for Problem {
+    fn from(err: CompleteError) -> Problem {
+        match err {
+            CompleteError::NotFound => not_found("checkout"),
+            CompleteError::KeyReused => Problem::new(
+                Code::IdempotencyKeyReused,
+                "This key was sent before with another body. Use a new key for a new request.",
+            ),
+            CompleteError::InProgress { retry_after_s } => {
+                Problem::new(Code::CompletionInProgress, "Another call is completing this checkout. Ask again shortly.")
+                    .retry_after(retry_after_s)
+            }
+            CompleteError::UnknownMethod => Problem::invalid("payment.method", "this shop does not offer it"),
+            CompleteError::Payment(err) => {
+                tracing::warn!(error = %chain(&err), "The payment provider did not answer.");
+                Problem::new(Code::Unavailable, "Repeat the call with the same key; nothing is charged twice.")
+                    .retry_after(2)
+            }
+            CompleteError::Bus(err) => {
+                tracing::warn!(error = %chain(&err), "The broker did not answer.");
+                Problem::bare(Code::Unavailable).retry_after(2)
+            }
+            CompleteError::Settings(err) => err.into(),
+            CompleteError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<StockError> for Problem {
+    fn from(err: StockError) -> Problem {
+        match err {
+            StockError::Refused(StockRefusal::OutOfRange) => {
+                Problem::invalid("onHand", format!("a whole number from 0 to {ON_HAND_MAX}"))
+            }
+            StockError::Refused(StockRefusal::Short { .. } | StockRefusal::Superseded) => {
+                Problem::new(Code::Conflict, "Read the level again and repeat your change.")
+            }
+            StockError::Changed => {
+                Problem::new(Code::EtagMismatch, "The level has changed since you read it. Read it again.")
+            }
+            StockError::Store(err) => err.into(),
+        }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(err: IdentityError) -> Problem {
+        match &err {
+            IdentityError::Invalid(reason) => {
+                Problem::new(Code::Unauthenticated, format!("The bearer token is not valid: {reason}."))
+            }
+            IdentityError::Unavailable(_) => {
+                tracing::warn!(error = %chain(&err), "Tokens cannot be checked right now.");
+                Problem::bare(Code::Unavailable).retry_after(2)
+            }
+        }
+    }
+}
