@@ -1,7 +1,34 @@
 //! Every function of this app: one line per room. The tidy test compares with the folders.
 use crate::shared::{app::App, host::room::Room};
 
+mod cart;
+mod cart_lines;
+mod checkout;
+mod complete_checkout;
+mod create_cart;
+mod get_order;
 mod get_product;
+mod health;
 mod list_products;
+mod manage_stock;
+mod relay_outbox;
+mod resume_checkout;
+mod send_email;
+mod start_checkout;
 
-pub static ROOMS: &[Room<App>] = &[get_product::ROOM, list_products::ROOM];
+pub static ROOMS: &[Room<App>] = &[
+    list_products::ROOM,
+    get_product::ROOM,
+    create_cart::ROOM,
+    cart::ROOM,
+    cart_lines::ROOM,
+    start_checkout::ROOM,
+    checkout::ROOM,
+    complete_checkout::ROOM,
+    get_order::ROOM,
+    manage_stock::ROOM,
+    send_email::ROOM,
+    resume_checkout::ROOM,
+    relay_outbox::ROOM,
+    health::ROOM,
+];

@@ -1,9 +1,119 @@
 //! Composition root: settings in, app out; the one place that names adapters.
-use crate::shared::{operations::offers::Catalogue, ports::Ports};
+//!
+//! Building it opens the store and connects to nothing: clients connect when first used, so the port
+//! opens at once.
+use std::sync::Arc;
+
+use offpeak_domain::code::Code;
+
+use crate::shared::{
+    adapters::{
+        mail_files::{self, MailFiles},
+        mail_message::Sender,
+        oidc::Oidc,
+        sandbox_payments::SandboxPayments,
+        service_bus::{self, Access, ServiceBus},
+        smtp::{self, Relay, Security, Smtp},
+        sqlite::{OpenError, SqliteDocuments},
+        system::{RandomIds, SystemClock},
+    },
+    config::{BusConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
+    host::{call::Call, problem::Problem},
+    operations::Shop,
+    ports::{
+        Ports,
+        bus::Bus,
+        identity::{Caller, Identity},
+        mail::Mail,
+        payments::Payments,
+    },
+};
 
 /// What every room is given.
 pub struct App {
-    pub ports: Ports,
-    /// What is for sale, as this process last saw it.
-    pub catalogue: Catalogue,
+    pub shop: Shop,
+    identity: Arc<dyn Identity>,
+}
+
+/// Why the app cannot be built from these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the document store cannot be opened")]
+    Store(#[from] OpenError),
+    #[error("the HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl App {
+    /// # Errors
+    /// [`AppError`].
+    pub fn build(config: &Config) -> Result<App, AppError> {
+        let client =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(AppError::Client)?;
+        let clock = Arc::new(SystemClock);
+        let StoreConfig::Sqlite { file } = &config.store;
+        let documents = Arc::new(SqliteDocuments::open(file, clock.clone())?);
+        let ports = Ports {
+            documents,
+            bus: bus(&config.bus, &client)?,
+            payments: payments(&config.payments, &client)?,
+            mail: mail(&config.mail, clock.clone())?,
+            clock,
+            ids: Arc::new(RandomIds),
+        };
+        let IdentityConfig::Oidc { issuer, audience } = &config.identity;
+        let identity = Arc::new(Oidc::new(client, issuer.as_str(), audience));
+        Ok(App::new(Shop::new(ports), identity))
+    }
+
+    /// From parts that are made already.
+    pub fn new(shop: Shop, identity: Arc<dyn Identity>) -> App {
+        App { shop, identity }
+    }
+
+    /// The member of staff who calls, if the token gives them this scope.
+    ///
+    /// # Errors
+    /// `unauthenticated` without a valid token, `forbidden` without the scope, `unavailable`.
+    pub async fn staff(&self, call: &Call, scope: &str) -> Result<Caller, Problem> {
+        let Some(token) = call.bearer() else {
+            return Err(Problem::new(Code::Unauthenticated, "Send a staff token as Authorization: Bearer …"));
+        };
+        let caller = self.identity.caller(token).await?;
+        if caller.may(scope) {
+            Ok(caller)
+        } else {
+            Err(Problem::new(Code::Forbidden, format!("Your token needs the scope {scope} or the role owner.")))
+        }
+    }
+}
+
+fn payments(config: &PaymentsConfig, client: &reqwest::Client) -> Result<Arc<dyn Payments>, AppError> {
+    let PaymentsConfig::Sandbox { url } = config;
+    Ok(Arc::new(SandboxPayments::new(client.clone(), url).map_err(AppError::Setting)?))
+}
+
+fn bus(config: &BusConfig, client: &reqwest::Client) -> Result<Arc<dyn Bus>, AppError> {
+    let BusConfig::ServiceBus { endpoint, key_name, key } = config;
+    let access = Access::Policy { name: key_name.clone(), key: key.0.clone() };
+    let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);
+    Ok(Arc::new(bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?))
+}
+
+fn mail(config: &MailConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Mail>, AppError> {
+    let sender = |from: &str| Sender::parse(from).map_err(|err| AppError::Setting(format!("OFFPEAK_MAIL_FROM: {err}")));
+    match config {
+        MailConfig::Files { folder, from } => {
+            Ok(Arc::new(MailFiles::new(folder.clone(), sender(from)?, clock, mail_files::PATIENCE)))
+        }
+        MailConfig::Smtp { host, port, security, credentials, from } => {
+            let security = Security::parse(security)
+                .ok_or_else(|| AppError::Setting("OFFPEAK_SMTP_SECURITY is not known".to_owned()))?;
+            let credentials = credentials.clone().map(|(user, password)| (user, password.0));
+            let relay = Relay { host: host.clone(), port: *port, security, credentials };
+            Ok(Arc::new(Smtp::new(relay, sender(from)?, clock, smtp::PATIENCE)))
+        }
+    }
 }

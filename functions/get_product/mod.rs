@@ -18,7 +18,7 @@ pub(super) const ROOM: Room<App> =
     Room::http("get_product", include_str!("function.json")).get(|app, call| answering(handle(app, call)));
 
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
-    let Some(page) = app.catalogue.product(call.param("slug")).await? else {
+    let Some(page) = app.shop.catalogue.product(call.param("slug")).await? else {
         return Err(Problem::new(Code::NotFound, "No product has this slug."));
     };
     if call.has_version(&page.etag) {

@@ -39,7 +39,7 @@ struct ListProductsView {
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let ListProductsQuery { category, q, sort, limit, after } = call.query()?;
     let asked = ListProducts { category, q, sort, limit, after };
-    let page = list_products(&app.ports, &app.catalogue, &asked).await?;
+    let page = list_products(&app.shop.ports, &app.shop.catalogue, &asked).await?;
     Reply::ok(&ListProductsView { items: page.items, next_after: page.next })
 }
 

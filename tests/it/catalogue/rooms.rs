@@ -10,14 +10,14 @@ use offpeak::{
             server::{bind, serve},
             table::Table,
         },
-        operations::offers::Catalogue,
+        operations::Shop,
     },
 };
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::stand::Stand;
+use super::stand::{Nowhere, Stand};
 
 const LIST: &str = "sku,product,title,variantTitle,price,category,onHand,description\n\
     tee-s,tee,Linen tee,Small,24.00,Clothes,3,Cool.\n\
@@ -39,7 +39,7 @@ impl Server {
     async fn start() -> Server {
         let stand = Stand::new();
         stand.load(LIST).await;
-        let app = Arc::new(App { ports: stand.ports.clone(), catalogue: Catalogue::new(stand.ports.clone()) });
+        let app = Arc::new(App::new(Shop::new(stand.ports.clone()), Arc::new(Nowhere)));
         let listener = bind(0, std::time::Duration::ZERO).await.unwrap();
         let url = format!("http://{}/api/v1/products", listener.local_addr().unwrap());
         let table = Arc::new(Table::new(ROOMS, "api").unwrap());

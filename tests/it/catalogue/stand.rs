@@ -16,6 +16,7 @@ use offpeak::shared::{
         bus::{Bus, BusError, Message},
         clock::{Clock, Ids},
         documents::{Container, Document, Documents, ETag, PAGE_MAX, Page, Query, Scope, StoreError, Write},
+        identity::{Caller, Identity, IdentityError},
         mail::{Letter, Mail, MailError},
         payments::{Authorise, Payment, PaymentError, Payments},
     },
@@ -136,7 +137,7 @@ impl Documents for Watched {
 }
 
 /// What the catalogue has no business with.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 #[async_trait]
 impl Bus for Nowhere {
@@ -153,7 +154,18 @@ impl Mail for Nowhere {
 }
 
 #[async_trait]
+impl Identity for Nowhere {
+    async fn caller(&self, _: &str) -> Result<Caller, IdentityError> {
+        Err(IdentityError::Invalid("nobody is known here".to_owned()))
+    }
+}
+
+#[async_trait]
 impl Payments for Nowhere {
+    fn accepts(&self, _: &str) -> bool {
+        false
+    }
+
     async fn authorise(&self, _: &Authorise) -> Result<Payment, PaymentError> {
         Err(PaymentError::Refused("no payments here".to_owned()))
     }

@@ -3,7 +3,10 @@
 //!
 //! What must stay true: a test names no port and no folder of its own, and leaves no process behind,
 //! also when it fails or is killed. Nothing here waits for a length of time, only for something to happen.
+mod buyer;
+mod buying;
 mod client;
+mod crowd;
 mod platform;
 mod processes;
 
