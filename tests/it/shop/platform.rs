@@ -71,7 +71,7 @@ async fn goods_from_a_file_are_for_sale() {
     let cart = shop.client.post("/api/v1/carts", &json!({})).await.gave(201);
     let line = format!("/api/v1/carts/{}/lines/85123A", cart.at("/id"));
     // Without its token a cart is nobody's business.
-    shop.client.put(&line, &json!({"quantity": 1})).await.refused(404, "not_found");
+    shop.client.put(&line, &json!({"quantity": 1})).await.refused(401, "unauthenticated");
     let call = shop.client.call(http::Method::PUT, &line).header("x-cart-token", cart.at("/token"));
     call.json(&json!({"quantity": 2})).send().await.gave(200);
 }
