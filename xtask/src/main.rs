@@ -9,6 +9,8 @@ mod build;
 mod child;
 mod failure;
 mod handler;
+mod import;
+mod replay;
 mod run;
 mod stage;
 mod test;
@@ -24,6 +26,8 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   run [--port 7071]          the shop on this machine (`run --help` lists what else it takes)
+  import FILE                a price list into the shop, CSV or NDJSON (`import --help` says all)
+  replay FILE                real invoices as orders, each total checked (`replay --help` says which)
   test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
   bench [--json]             what the shop promises about speed, measured
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
@@ -45,6 +49,8 @@ fn command(mut args: Parser) -> Result<(), Failure> {
             Some("run") => run::main(args),
             Some("test") => test::main(args),
             Some("bench") => bench::main(args),
+            Some("import") => import::main(args),
+            Some("replay") => replay::main(args),
             Some("stage") => stage::main(args),
             Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),

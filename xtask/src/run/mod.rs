@@ -21,6 +21,8 @@ const PORT: u16 = 7071;
 const SEEDED: &str = "seeded";
 /// Units of each article whose row in `--catalogue` names none: enough that a shop to try things in never sells out.
 const ON_HAND: &str = "100000";
+/// What `--catalogue` is priced in if the store has no currency yet; that of our own goods.
+const CURRENCY: &str = "GBP";
 
 const HELP: &str = "\
 usage: cargo xtask run [OPTIONS]
@@ -138,7 +140,7 @@ fn load(options: &Options, programs: &Programs, data: &Path, signals: &Signals) 
     }
     if let Some(file) = &options.catalogue {
         let mut import = handler::import(&handler, data)?;
-        import.arg(file).args(["--on-hand", ON_HAND]);
+        import.arg(file).args(["--on-hand", ON_HAND, "--assume-currency", CURRENCY]);
         platform::wait(&mut import, "loading the catalogue", signals)?;
     }
     Ok(())
