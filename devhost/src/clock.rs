@@ -1,5 +1,5 @@
 //! The one place where the dev host asks what time it is, so that schedules, locks and windows are tested without waiting.
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// Tells the time. Everything that compares moments takes one of these.
 pub trait Clock: Send + Sync {
@@ -14,6 +14,26 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
+    }
+}
+
+/// The machine's clock, set to another moment when it is made; it runs on from there.
+#[derive(Debug, Clone, Copy)]
+pub struct ShiftedClock {
+    ahead: Duration,
+}
+
+impl ShiftedClock {
+    /// A clock that shows `moment` now.
+    #[must_use]
+    pub fn showing(moment: OffsetDateTime) -> Self {
+        Self { ahead: moment - OffsetDateTime::now_utc() }
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + self.ahead
     }
 }
 

@@ -2,11 +2,12 @@
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What `devhost --help` prints.
 pub const USAGE: &str =
     "usage: devhost --stage DIR --data DIR --entities FILE [--port N] [--settings FILE] [--flex N] \
-[--auth] [--faithful] [--forwarding]
+[--auth] [--faithful] [--forwarding] [--clock MOMENT]
   --stage DIR      the staged app: host.json, the handler and one folder per function
   --data DIR       where everything durable is kept; made when absent
   --entities FILE  queues, topics and hubs
@@ -15,7 +16,8 @@ pub const USAGE: &str =
   --flex N         run N processes for the HTTP functions and one for each other function, as Flex Consumption does
   --auth           ask for keys as the platform does; off, every function answers without one
   --faithful       imitate the host's traps instead of failing loudly on them
-  --forwarding     hand requests over as older hosts do: buffered, repeated query keys joined";
+  --forwarding     hand requests over as older hosts do: buffered, repeated query keys joined
+  --clock MOMENT   begin at this moment (RFC 3339) instead of the present one, to try schedules and time-outs";
 
 /// The command line, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub struct Options {
     pub auth: bool,
     pub faithful: bool,
     pub forwarding: bool,
+    pub clock: Option<OffsetDateTime>,
 }
 
 /// Most processes that `--flex` starts for the HTTP group.
@@ -43,6 +46,8 @@ pub enum OptionsError {
     Missing(&'static str),
     #[error("--flex takes a number from 1 to {FLEX_MAX}")]
     Flex,
+    #[error("--clock takes a moment like 2024-05-01T10:00:00Z")]
+    Clock(#[source] time::error::Parse),
 }
 
 impl Options {
@@ -53,7 +58,7 @@ impl Options {
     pub fn read(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Option<Self>, OptionsError> {
         let mut parser = Parser::from_args(arguments);
         let (mut stage, mut data, mut entities, mut settings) = (None, None, None, None);
-        let (mut port, mut flex) = (0, None);
+        let (mut port, mut flex, mut clock) = (0, None, None);
         let (mut auth, mut faithful, mut forwarding) = (false, false, false);
         while let Some(argument) = parser.next()? {
             match argument {
@@ -63,6 +68,10 @@ impl Options {
                 Arg::Long("settings") => settings = Some(PathBuf::from(parser.value()?)),
                 Arg::Long("port") => port = parser.value()?.parse()?,
                 Arg::Long("flex") => flex = Some(parser.value()?.parse::<usize>()?),
+                Arg::Long("clock") => {
+                    let moment = parser.value()?.string()?;
+                    clock = Some(OffsetDateTime::parse(&moment, &Rfc3339).map_err(OptionsError::Clock)?);
+                }
                 Arg::Long("auth") => auth = true,
                 Arg::Long("faithful") => faithful = true,
                 Arg::Long("forwarding") => forwarding = true,
@@ -83,6 +92,7 @@ impl Options {
             auth,
             faithful,
             forwarding,
+            clock,
         }))
     }
 }
@@ -106,6 +116,7 @@ mod tests {
         assert_eq!(read("--stage s --data d").unwrap_err().to_string(), "option --entities is missing");
         assert!(read("--stage s --data d --entities e --flex 0").is_err());
         assert!(read("--stage s --data d --entities e --port 99999").is_err());
+        assert!(read("--stage s --data d --entities e --clock noon").is_err());
         assert!(read("--bogus").unwrap_err().to_string().contains("--bogus"));
         assert!(read("--help").unwrap().is_none());
     }

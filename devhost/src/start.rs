@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     brokers::{Listeners, limits::Limits, message::BrokerError},
-    clock::{Clock, SystemClock},
+    clock::{Clock, ShiftedClock, SystemClock},
     ending::{EndSignal, Ending},
     front::{
         Admin, Front, Handover, Routes,
@@ -105,7 +105,7 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
     let processes = tokio::spawn(Arc::clone(&host.front.handlers).run());
     let front = tokio::spawn(Arc::clone(&host.front).serve(listener, end.clone()));
     if host.front.handlers.all_up().await {
-        host.timers.start();
+        host.timers.start().await?;
         announce(&url);
     }
     let ending = end.given().await;
@@ -146,7 +146,10 @@ async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal)
         status.report(error.to_string());
     }
     let functions: Vec<Function> = staged.functions.iter().map(|it| it.function.clone()).collect();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = match options.clock {
+        Some(moment) => Arc::new(ShiftedClock::showing(moment)),
+        None => Arc::new(SystemClock),
+    };
     let scratch = data.join("scratch");
     let launch = Launch { description: host.handler.clone(), stage, settings };
     let flex = options.flex.map(|count| (count, scratch.as_path()));

@@ -70,7 +70,8 @@ fn serve(mut stream: TcpStream, script: &Script, recorder: &Recorder) {
         if let Some(code) = answer.exit {
             exit(code);
         }
-        if answer.close || stream.write_all(&written(&answer)).is_err() {
+        let is_last = record::header(&request.head, "connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+        if answer.close || stream.write_all(&written(&answer)).is_err() || is_last {
             return;
         }
     }

@@ -82,20 +82,25 @@ impl Timers {
         Ok(Arc::new(Self { timers, store: TimerStore::open(file)?, invoker, clock, end }))
     }
 
-    /// Starts one loop per timer; they end with the dev host.
-    pub fn start(self: &Arc<Self>) {
+    /// Plans every timer, stores what is new, and starts one loop per timer; the loops end with the dev host.
+    ///
+    /// # Errors
+    /// The stored statuses cannot be read or written.
+    pub async fn start(self: &Arc<Self>) -> Result<(), TimersError> {
         for timer in self.timers.values() {
+            let Some((status, start)) = self.plan(timer).await? else { continue };
             let (timers, timer) = (Arc::clone(self), Arc::clone(timer));
             tokio::spawn(async move {
                 tokio::select! {
                     _ = timers.end.given() => {}
-                    outcome = timers.keep_running(&timer) => match outcome {
+                    outcome = timers.keep_running(&timer, status, start) => match outcome {
                         Ok(()) => tracing::warn!("Timer `{}` has no further occurrence.", timer.function),
                         Err(fault) => tracing::error!("Timer `{}` stops: {fault}", timer.function),
                     }
                 }
             });
         }
+        Ok(())
     }
 
     /// Runs a timer once, out of turn; `false` when there is no such timer.
@@ -105,16 +110,18 @@ impl Timers {
         true
     }
 
-    async fn keep_running(&self, timer: &Timer) -> Result<(), TimerStoreError> {
+    async fn plan(&self, timer: &Timer) -> Result<Option<(TimerStatus, Start)>, TimerStoreError> {
         let is_stored = is_monitored(&timer.schedule, timer.trigger.use_monitor);
         let stored = if is_stored { self.store.load(&timer.function).await? } else { None };
-        let now = self.clock.now();
-        let Some((mut status, start)) = on_start(&timer.schedule, stored, now, timer.trigger.run_on_startup) else {
-            return Ok(());
-        };
-        if is_stored && stored != Some(status) {
+        let planned = on_start(&timer.schedule, stored, self.clock.now(), timer.trigger.run_on_startup);
+        if let Some((status, _)) = planned.filter(|(status, _)| is_stored && stored != Some(*status)) {
             self.store.save(&timer.function, status).await?;
         }
+        Ok(planned)
+    }
+
+    async fn keep_running(&self, timer: &Timer, mut status: TimerStatus, start: Start) -> Result<(), TimerStoreError> {
+        let is_stored = is_monitored(&timer.schedule, timer.trigger.use_monitor);
         let mut start = Some(start).filter(|it| *it != Start::Wait);
         loop {
             if start.is_none() {
@@ -128,6 +135,7 @@ impl Timers {
             status = next;
             if is_stored {
                 self.store.save(&timer.function, status).await?;
+                tracing::info!("Timer `{}` runs next at {}.", timer.function, status.next);
             }
         }
     }
