@@ -1,5 +1,6 @@
 //! The catalogue from a price list to an answer: loading, listing, showing, offering.
 mod command;
+mod durable;
 mod import;
 mod offers;
 mod rooms;

@@ -36,11 +36,13 @@ pub(crate) struct Stand {
 impl Stand {
     pub(crate) fn new() -> Stand {
         let clock = HandClock::new() as Arc<dyn Clock>;
-        let store = Arc::new(Watched {
-            inner: MemoryDocuments::new(Arc::clone(&clock)),
-            reads: AtomicI64::new(0),
-            writes_left: AtomicI64::new(i64::MAX),
-        });
+        Stand::on(Arc::new(MemoryDocuments::new(Arc::clone(&clock))), clock)
+    }
+
+    /// A shop on another store.
+    pub(crate) fn on(documents: Arc<dyn Documents>, clock: Arc<dyn Clock>) -> Stand {
+        let store =
+            Arc::new(Watched { inner: documents, reads: AtomicI64::new(0), writes_left: AtomicI64::new(i64::MAX) });
         let nowhere = Arc::new(Nowhere);
         let ports = Ports {
             documents: Arc::clone(&store) as Arc<dyn Documents>,
@@ -92,7 +94,7 @@ pub(crate) fn pounds() -> ImportOptions {
 }
 
 pub(crate) struct Watched {
-    inner: MemoryDocuments,
+    inner: Arc<dyn Documents>,
     reads: AtomicI64,
     writes_left: AtomicI64,
 }
