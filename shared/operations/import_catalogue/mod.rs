@@ -34,8 +34,10 @@ use crate::shared::{
 /// Products stored at once: enough to fill a group commit, few enough to leave shoppers their share.
 const CONCURRENCY: usize = 64;
 
-/// Tries of one product against other writers, and the pause between them.
-const ATTEMPTS_MAX: u32 = 5;
+/// Tries of one product against other writers and against a store that does not answer in its time, and the
+/// pause between them.
+const RACES_MAX: u32 = 5;
+const OUTAGES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// How to load a file.

@@ -7,7 +7,7 @@ use offpeak_domain::{
 };
 
 use super::{
-    ATTEMPTS_MAX, ImportError, PAUSE,
+    ImportError, OUTAGES_MAX, PAUSE, RACES_MAX,
     plan::{Group, GroupRow},
     report::Outcome,
     rows::{RefusedRow, RowRefusal},
@@ -28,20 +28,25 @@ use crate::shared::{
 /// What stands behind stock that an import opened.
 const CAUSE: &str = "import";
 
-/// One outcome per row. Starts again from what is stored when another writer was faster.
+/// One outcome per row. Starts again from what is stored when another writer was faster, and when the store
+/// was too slow: under load a single late answer must not end a long import.
 pub(super) async fn store_product(ports: &Ports, group: Group, dry_run: bool) -> Result<Vec<Outcome>, ImportError> {
     let mut attempt = 1;
     loop {
         let done = if dry_run { compare(ports, &group).await } else { store_once(ports, &group).await };
-        match done {
-            Err(ImportError::Store(StoreError::Exists { .. } | StoreError::Changed { .. }))
-                if attempt < ATTEMPTS_MAX =>
-            {
-                tokio::time::sleep(PAUSE * attempt).await;
-                attempt += 1;
-            }
-            done => return done,
+        let attempts_max = match &done {
+            Err(ImportError::Store(err) | ImportError::Stock(StockError::Store(err))) => match err {
+                StoreError::Exists { .. } | StoreError::Changed { .. } => RACES_MAX,
+                StoreError::Unavailable(_) => OUTAGES_MAX,
+                StoreError::Refused(_) | StoreError::Unreadable { .. } => 0,
+            },
+            _ => 0,
+        };
+        if attempt >= attempts_max {
+            return done;
         }
+        tokio::time::sleep(PAUSE * attempt).await;
+        attempt += 1;
     }
 }
 
