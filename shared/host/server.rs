@@ -12,7 +12,7 @@ use std::{
     io,
     net::Ipv4Addr,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     sync::{Arc, Mutex},
     task::Poll,
     time::Duration,
@@ -138,19 +138,22 @@ async fn converse<A: Send + Sync + 'static>(server: Arc<Server<A>>, stream: TcpS
 }
 
 /// A request on its way through warp, which has no filter that gives it up whole: it rides as an extension
-/// and is taken out once. Taking it apart filter by filter and cloning the headers cost a tenth of a
-/// request's time.
+/// and is taken out once.
 #[derive(Clone)]
-struct Whole(Arc<Mutex<Option<Request<Incoming>>>>);
+struct Whole(Arc<Mutex<Option<Taken>>>);
+
+/// The head is boxed because it travels through several futures, and a future is copied when it is moved.
+type Taken = (Box<Parts>, Incoming);
 
 impl Whole {
     fn carried(request: Request<Incoming>) -> Request<Empty<Bytes>> {
+        let (head, body) = request.into_parts();
         let mut carrier = Request::new(Empty::new());
-        carrier.extensions_mut().insert(Whole(Arc::new(Mutex::new(Some(request)))));
+        carrier.extensions_mut().insert(Whole(Arc::new(Mutex::new(Some((Box::new(head), body))))));
         carrier
     }
 
-    fn take(&self) -> Option<Request<Incoming>> {
+    fn take(&self) -> Option<Taken> {
         self.0.lock().ok()?.take()
     }
 }
@@ -163,21 +166,19 @@ fn everything<A: Send + Sync + 'static>(
         let server = Arc::clone(&server);
         async move {
             match whole.take() {
-                Some(request) => route(&server, request).await,
+                Some((head, body)) => route(&server, head, body).await,
                 None => answer::problem(&Problem::bare(Code::Internal)),
             }
         }
     })
 }
 
-async fn route<A>(server: &Server<A>, request: Request<Incoming>) -> Response {
-    let (head, body) = request.into_parts();
-    let (limits, path) = (&server.limits, head.uri.path());
-    if size(&head) > limits.head_bytes {
-        let detail = format!("At most {} bytes of headers are taken.", limits.head_bytes);
-        let refusal = Refusal { problem: Problem::new(Code::HeadersTooLarge, detail), close: true };
-        return telemetry::within(Scope::of(NOWHERE, &head.headers), async { answer::refusal(&refusal) }).await;
+/// What is not a room's HTTP request is boxed, so that the common future stays small.
+async fn route<A: Send + Sync>(server: &Server<A>, head: Box<Parts>, body: Incoming) -> Response {
+    if size(&head) > server.limits.head_bytes {
+        return Box::pin(too_large(&head, server.limits.head_bytes)).await;
     }
+    let path = head.uri.path();
     if let Some((room, params)) = server.table.http(path) {
         let scope = Scope::of(room.name, &head.headers);
         return telemetry::within(scope, visit(server, room, params, head, body)).await;
@@ -185,11 +186,21 @@ async fn route<A>(server: &Server<A>, request: Request<Incoming>) -> Response {
     let invoked = head.method == Method::POST && head.headers.contains_key(&telemetry::INVOCATION_ID);
     if let Some(job) = server.table.job(path).filter(|_| invoked) {
         let scope = Scope::of(job.name, &head.headers);
-        return telemetry::within(scope, invoke(server, job, &head.headers, body)).await;
+        return Box::pin(telemetry::within(scope, invoke(server, job, &head.headers, body))).await;
     }
-    telemetry::within(Scope::of(NOWHERE, &head.headers), async {
+    Box::pin(nowhere(&head.headers, body, &server.limits)).await
+}
+
+async fn too_large(head: &Parts, max: usize) -> Response {
+    let problem = Problem::new(Code::HeadersTooLarge, format!("At most {max} bytes of headers are taken."));
+    let refusal = Refusal { problem, close: true };
+    telemetry::within(Scope::of(NOWHERE, &head.headers), async { answer::refusal(&refusal) }).await
+}
+
+async fn nowhere(headers: &HeaderMap, body: Incoming, limits: &Limits) -> Response {
+    telemetry::within(Scope::of(NOWHERE, headers), async {
         let problem = Problem::new(Code::NotFound, "There is nothing at this path.");
-        answer::refusal(&body::refuse(problem, body, &head.headers, limits).await)
+        answer::refusal(&body::refuse(problem, body, headers, limits).await)
     })
     .await
 }
@@ -199,15 +210,14 @@ async fn visit<A>(
     server: &Server<A>,
     room: &HttpRoom<A>,
     params: Result<Params, BadParameter>,
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
 ) -> Response {
-    let method = head.method.clone();
     let response = match ask(server, room, params, head, body).await {
         Ok(response) => response,
         Err(refusal) => answer::refusal(&refusal),
     };
-    tracing::debug!(%method, status = response.status().as_u16(), "Answered.");
+    tracing::debug!(status = response.status().as_u16(), "Answered.");
     if server.limits.debug_headers { answer::timed(response) } else { response }
 }
 
@@ -215,7 +225,7 @@ async fn ask<A>(
     server: &Server<A>,
     room: &HttpRoom<A>,
     params: Result<Params, BadParameter>,
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
 ) -> Result<Response, Refusal> {
     let limits = &server.limits;
@@ -225,28 +235,30 @@ async fn ask<A>(
     let Some(handler) = room.handler(&head.method) else {
         let detail = format!("Here one may {}.", room.allow);
         let problem = Problem::new(Code::MethodNotAllowed, detail).allow(room.allow.clone());
-        return Err(body::refuse(problem, body, &head.headers, limits).await);
+        return Err(Box::pin(body::refuse(problem, body, &head.headers, limits)).await);
     };
     let params = match params {
         Ok(params) => params,
         Err(BadParameter(name)) => {
             let detail = format!("{name} in the path is not percent-encoded UTF-8.");
             let problem = Problem::new(Code::InvalidParameter, detail);
-            return Err(body::refuse(problem, body, &head.headers, limits).await);
+            return Err(Box::pin(body::refuse(problem, body, &head.headers, limits)).await);
         }
     };
-    let bytes = body::read(body, &head.headers, room.body_max_bytes, limits).await?;
+    let bytes = match body::is_announced(&head.headers) {
+        true => Box::pin(body::read(body, &head.headers, room.body_max_bytes, limits)).await?,
+        false => Bytes::new(),
+    };
     let (path, query) = (head.uri.path().to_owned(), head.uri.query().map(str::to_owned));
     let call = Call { method: head.method, path, params, query, headers: head.headers, body: bytes };
-    let app = &*server.app;
-    match bounded(limits.request_time, async { handler(app, call).await }).await {
+    match bounded(limits.request_time, || handler(&server.app, call)).await {
         Ok(reply) => Ok(answer::reply(reply)),
         Err(problem) => Err(Refusal { problem, close: false }),
     }
 }
 
 /// An invocation: its status is its only acknowledgement.
-async fn invoke<A>(server: &Server<A>, job: &Job<A>, headers: &HeaderMap, body: Incoming) -> Response {
+async fn invoke<A: Send + Sync>(server: &Server<A>, job: &Job<A>, headers: &HeaderMap, body: Incoming) -> Response {
     let limits = &server.limits;
     let bytes = match body::read(body, headers, limits.invocation_bytes, limits).await {
         Ok(bytes) => bytes,
@@ -261,14 +273,14 @@ async fn invoke<A>(server: &Server<A>, job: &Job<A>, headers: &HeaderMap, body: 
             return answer::problem(&Problem::new(code, err.to_string()));
         }
     };
-    match bounded(limits.invocation_time, work(&*server.app, job, envelope)).await {
+    match bounded(limits.invocation_time, || Box::pin(work(&*server.app, job, envelope))).await {
         Ok(()) => answer::done(),
         Err(problem) => answer::problem(&problem),
     }
 }
 
 /// A message room gets the messages of a batch one by one, in order; the first failure fails the batch.
-async fn work<A>(app: &A, job: &Job<A>, envelope: Envelope) -> Result<(), Problem> {
+async fn work<A: Send + Sync>(app: &A, job: &Job<A>, envelope: Envelope) -> Result<(), Problem> {
     telemetry::attempt(envelope.retry_count.saturating_add(1));
     let failed = |err: TriggerError| {
         tracing::warn!(error = %chain(err.as_ref()), "The invocation failed and is handed back.");
@@ -288,9 +300,17 @@ async fn work<A>(app: &A, job: &Job<A>, envelope: Envelope) -> Result<(), Proble
     }
 }
 
+/// A room's work, begun.
+type Begun<'a, T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send + 'a>>;
+
 /// Runs a room's work: a panic is a 500 and the process lives, too long is a 503.
-async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    match timeout(limit, caught(work)).await {
+async fn bounded<'a, T>(limit: Duration, begin: impl FnOnce() -> Begun<'a, T>) -> Result<T, Problem> {
+    let Some(mut work) = caught(begin) else { return Err(Problem::bare(Code::Internal)) };
+    let worked = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
+        Some(polled) => polled,
+        None => Poll::Ready(Err(Problem::bare(Code::Internal))),
+    });
+    match timeout(limit, worked).await {
         Ok(done) => done,
         Err(_) => {
             tracing::error!(limit_ms = limit.as_millis(), "A room took too long and was ended.");
@@ -299,15 +319,10 @@ async fn bounded<T>(limit: Duration, work: impl Future<Output = Result<T, Proble
     }
 }
 
-/// The panic hook has written what happened by the time this returns. What the work held is dropped; rooms
-/// share nothing but the app, whose locks are held over no await and poisoned by a panic.
-async fn caught<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(Problem::bare(Code::Internal))))
-    })
-    .await
+/// `None` if it panics; the panic hook has told of it by then. What the work held is dropped with it, and
+/// rooms share nothing but the app, whose locks are held over no await and poisoned by a panic.
+fn caught<T>(step: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(step)).ok()
 }
 
 /// The size of a request's head in bytes, near enough: its target and each header with colon, space and
