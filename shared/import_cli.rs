@@ -16,12 +16,11 @@ use serde_json::{Value, json};
 
 use crate::shared::{
     documents::settings,
-    host::problem::chain,
     operations::import_catalogue::{
         ImportError, ImportOptions, ImportReport, import_catalogue, open_store,
         rows::{Format, RefusedRow, format_of},
     },
-    ports::Ports,
+    ports::{Ports, chain},
 };
 
 /// Our own goods and the store that sells them.
