@@ -98,6 +98,15 @@ async fn a_crash_at_any_write_is_completed_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_late_now_and_then_ends_no_import() {
+    let (whole, slow) = (Stand::new(), Stand::new());
+    whole.load(PRICELIST).await;
+    slow.store.be_late_every(13);
+    assert_eq!(slow.load(PRICELIST).await.loaded(), 7);
+    assert_eq!(slow.everything().await, whole.everything().await);
+}
+
+#[tokio::test]
 async fn a_crash_in_a_move_to_another_category_leaves_no_stray_card() {
     let moved = WITH_VARIANTS.replace("Kitchen", "Garden").replace("18.50", "19.50");
     let whole = Stand::new();

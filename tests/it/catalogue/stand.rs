@@ -41,8 +41,12 @@ impl Stand {
 
     /// A shop on another store.
     pub(crate) fn on(documents: Arc<dyn Documents>, clock: Arc<dyn Clock>) -> Stand {
-        let store =
-            Arc::new(Watched { inner: documents, reads: AtomicI64::new(0), writes_left: AtomicI64::new(i64::MAX) });
+        let store = Arc::new(Watched {
+            inner: documents,
+            reads: AtomicI64::new(0),
+            writes_left: AtomicI64::new(i64::MAX),
+            late_every: AtomicI64::new(i64::MAX),
+        });
         let nowhere = Arc::new(Nowhere);
         let ports = Ports {
             documents: Arc::clone(&store) as Arc<dyn Documents>,
@@ -97,6 +101,7 @@ pub(crate) struct Watched {
     inner: Arc<dyn Documents>,
     reads: AtomicI64,
     writes_left: AtomicI64,
+    late_every: AtomicI64,
 }
 
 impl Watched {
@@ -108,6 +113,11 @@ impl Watched {
     /// After this many more writes the store is gone.
     pub(crate) fn allow_writes(&self, writes: i64) {
         self.writes_left.store(writes, Ordering::SeqCst);
+    }
+
+    /// Every so many writes one is refused as too late.
+    pub(crate) fn be_late_every(&self, writes: i64) {
+        self.late_every.store(writes, Ordering::SeqCst);
     }
 
     pub(crate) fn writes_left(&self) -> i64 {
@@ -126,8 +136,12 @@ impl Documents for Watched {
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         tokio::task::yield_now().await;
-        if self.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+        let left = self.writes_left.fetch_sub(1, Ordering::SeqCst);
+        if left <= 0 {
             return Err(StoreError::Unavailable("the store was taken away".into()));
+        }
+        if left % self.late_every.load(Ordering::SeqCst) == 0 && left != i64::MAX {
+            return Err(StoreError::Unavailable("the store took too long".into()));
         }
         self.inner.write(container, partition, writes).await
     }
