@@ -1,6 +1,6 @@
 //! Replies and problems as responses: the one place where the headers that every answer has are set.
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use warp::reply::Response;
 
@@ -17,6 +17,8 @@ const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What a room answered.
 pub(super) fn reply(reply: Reply) -> Response {
@@ -78,12 +80,12 @@ pub(super) fn options(allow: &str) -> Response {
 /// Adds the count of store operations.
 pub(super) fn timed(mut response: Response) -> Response {
     if let Some(timing) = telemetry::server_timing() {
-        text(response.headers_mut(), header::HeaderName::from_static("server-timing"), &timing);
+        response.headers_mut().insert(&SERVER_TIMING, timing);
     }
     response
 }
 
-fn text(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+fn text(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     // Ours, of visible ASCII, so always a header's value.
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

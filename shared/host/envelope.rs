@@ -148,3 +148,70 @@ fn list(metadata: &Map<String, Value>, name: &str) -> Vec<Value> {
 fn number(value: Option<&Value>) -> Option<u32> {
     value.and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use serde_json::json;
+
+    use super::*;
+
+    const fn messages(cardinality: Cardinality, encoding: Encoding) -> Trigger {
+        Trigger::Messages { binding: "msg", cardinality, encoding }
+    }
+
+    fn bodies(trigger: Trigger, value: &str) -> Vec<Vec<u8>> {
+        let envelope = json!({"Data": {"msg": value}, "Metadata": {}}).to_string();
+        match decode(trigger, envelope.as_bytes()).unwrap().payload {
+            Payload::Messages(messages) => messages.into_iter().map(|it| it.body).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        /// As the host encodes it: a string is JSON text in a string, an array too, bytes are base64.
+        #[test]
+        fn every_body_comes_back_to_the_byte(texts in vec(any::<String>(), 0..4), bytes in vec(any::<u8>(), 0..64)) {
+            for text in &texts {
+                let one = bodies(messages(Cardinality::One, Encoding::Text), &json!(text).to_string());
+                prop_assert_eq!(one, [text.as_bytes()]);
+            }
+            let many = bodies(messages(Cardinality::Many, Encoding::Text), &json!(texts).to_string());
+            prop_assert_eq!(many, texts.iter().map(|it| it.as_bytes().to_vec()).collect::<Vec<_>>());
+            let coded = STANDARD.encode(&bytes);
+            prop_assert_eq!(bodies(messages(Cardinality::One, Encoding::Base64), &coded), [bytes.clone()]);
+            let coded = json!([coded]).to_string();
+            prop_assert_eq!(bodies(messages(Cardinality::Many, Encoding::Base64), &coded), [bytes]);
+        }
+
+        /// Whatever stands where the host's metadata should, it is an answer or an error, never a panic.
+        #[test]
+        fn nothing_that_is_sent_breaks_it(data in "[\\[\\]{}\",:a-z0-9\\\\ ]{0,24}", meta in "[\\[\\]{}\",:0-9]{0,12}") {
+            for trigger in [
+                messages(Cardinality::One, Encoding::Text),
+                messages(Cardinality::Many, Encoding::Base64),
+                Trigger::Events { binding: "msg", cardinality: Cardinality::Many, encoding: Encoding::Text },
+                Trigger::Timer { binding: "msg" },
+            ] {
+                let metadata = json!({"MessageId": meta, "DeliveryCountArray": meta, "SequenceNumberArray": meta});
+                let envelope = json!({"Data": {"msg": data}, "Metadata": metadata}).to_string();
+                decode(trigger, envelope.as_bytes()).ok();
+                decode(trigger, data.as_bytes()).ok();
+                decode(trigger, format!("{{\"Data\":{{\"msg\":{data}}}}}").as_bytes()).ok();
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_believed_only_as_a_number_and_in_either_form() {
+        let count = |value: Value| {
+            let envelope = json!({"Data": {"msg": "\"x\""}, "Metadata": {"DeliveryCount": value}}).to_string();
+            match decode(messages(Cardinality::One, Encoding::Text), envelope.as_bytes()).unwrap().payload {
+                Payload::Messages(messages) => messages[0].delivery_count,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([json!("3"), json!(3)].map(count), [3, 3]);
+        assert_eq!([json!("\"3\""), json!("x"), json!("-3"), json!("1e99"), json!(null)].map(count), [1; 5]);
+    }
+}
