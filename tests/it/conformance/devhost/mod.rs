@@ -6,6 +6,7 @@ mod events;
 mod front;
 mod lifecycle;
 mod messages;
+mod restarts;
 mod rig;
 mod timers;
 mod wire;

@@ -178,6 +178,11 @@ impl Rig {
         command.spawn().unwrap()
     }
 
+    /// The handler's program in the stage: a link to the stub handler.
+    pub(super) fn program(&self) -> PathBuf {
+        self.path("stage/handler")
+    }
+
     /// Everything that dev hosts on this rig have logged.
     pub(super) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
@@ -239,6 +244,11 @@ impl Rig {
 }
 
 impl Running<'_> {
+    /// The public port.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Sends one request and reads the answer to its end.
     pub(super) fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         exchange(self.port, line, headers, body)
