@@ -1,5 +1,6 @@
 //! What the document port promises, asked of every adapter by one function. An adapter is done when
 //! [`documents_contract`] passes on it; what only one adapter promises stands in a file of its own.
+mod agreement;
 mod concurrency;
 mod kill;
 mod limits;
