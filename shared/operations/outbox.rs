@@ -22,8 +22,8 @@ use crate::shared::{
 
 /// How long a caller waits for the broker; what is not sent by then goes with the sweep.
 const INLINE_PATIENCE: Duration = Duration::from_millis(150);
-/// How long nobody tries inline after the broker failed.
-const BREAKER_S: i64 = 5;
+/// How long nobody tries inline after the broker failed: an outage costs a process one wait a second.
+const BREAKER_S: i64 = 1;
 /// Steps of one sweep, so that a tick ends.
 const SWEEP_STEPS_MAX: usize = 50;
 
