@@ -1,4 +1,6 @@
 //! A checkout is begun, changed and shown. There is one per cart; beginning it again is changing it.
+use std::time::Duration;
+
 use offpeak_domain::{
     address::{Address, Email},
     cart::{Cart, CartState},
@@ -21,7 +23,8 @@ use crate::shared::{
     ports::documents::{ETag, StoreError},
 };
 
-const ATTEMPTS_MAX: u32 = 10;
+/// How often a change is applied again because someone else was faster.
+const ATTEMPTS_MAX: u64 = 10;
 
 /// A checkout as it looks now.
 #[derive(Clone, Debug)]
@@ -149,13 +152,17 @@ async fn write_choices(
 ) -> Result<(bool, Seen<StoredCheckout>), CheckoutError> {
     let documents = shop.ports.documents.as_ref();
     let settings = shop.settings().await?;
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 1..=ATTEMPTS_MAX {
         let before = purchases::read_checkout(documents, id).await?;
         if before.is_none() && !may_create {
             return Err(CheckoutError::NotFound);
         }
         let stored = apply(before.as_ref().map(|it| &it.value), id, token_hash, choices)?;
         must_reach(&settings, &stored.checkout)?;
+        // A repeat changes nothing, so it writes nothing.
+        if let Some(before) = before.as_ref().filter(|it| it.value == stored) {
+            return Ok((false, before.clone()));
+        }
         let seen = before.as_ref().map(|it| &it.etag);
         let write = purchases::put_checkout(&stored, seen, shop.ports.clock.now())?;
         match purchases::write(documents, id, vec![write]).await {
@@ -163,7 +170,9 @@ async fn write_choices(
                 let etag = etags.into_iter().next().unwrap_or(ETag(String::new()));
                 return Ok((before.is_none(), Seen { value: stored, etag }));
             }
-            Err(StoreError::Exists { .. } | StoreError::Changed { .. }) => {}
+            Err(StoreError::Exists { .. } | StoreError::Changed { .. }) => {
+                tokio::time::sleep(Duration::from_millis(attempt)).await;
+            }
             Err(err) => return Err(err.into()),
         }
     }

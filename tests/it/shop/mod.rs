@@ -7,6 +7,7 @@ mod buyer;
 mod buying;
 mod client;
 mod crowd;
+mod faults;
 mod platform;
 mod processes;
 
