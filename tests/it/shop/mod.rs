@@ -10,6 +10,7 @@ mod crowd;
 mod faults;
 mod platform;
 mod processes;
+mod replayed;
 
 use std::{
     io::{BufRead, BufReader, Read},
