@@ -11,6 +11,7 @@ mod faults;
 mod platform;
 mod processes;
 mod replayed;
+mod tour;
 
 use std::{
     io::{BufRead, BufReader, Read},
