@@ -8,6 +8,7 @@ use offpeak_domain::code::Code;
 
 use crate::shared::{
     adapters::{
+        http_client::HttpClient,
         mail_files::{self, MailFiles},
         mail_message::Sender,
         oidc::Oidc,
@@ -40,8 +41,6 @@ pub struct App {
 pub enum AppError {
     #[error("the document store cannot be opened")]
     Store(#[from] OpenError),
-    #[error("the HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
     #[error("{0}")]
     Setting(String),
 }
@@ -50,8 +49,7 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub fn build(config: &Config) -> Result<App, AppError> {
-        let client =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().map_err(AppError::Client)?;
+        let client = HttpClient::default();
         let clock = Arc::new(SystemClock);
         let StoreConfig::Sqlite { file } = &config.store;
         let documents = Arc::new(SqliteDocuments::open(file, clock.clone())?);
@@ -90,12 +88,12 @@ impl App {
     }
 }
 
-fn payments(config: &PaymentsConfig, client: &reqwest::Client) -> Result<Arc<dyn Payments>, AppError> {
+fn payments(config: &PaymentsConfig, client: &HttpClient) -> Result<Arc<dyn Payments>, AppError> {
     let PaymentsConfig::Sandbox { url } = config;
     Ok(Arc::new(SandboxPayments::new(client.clone(), url).map_err(AppError::Setting)?))
 }
 
-fn bus(config: &BusConfig, client: &reqwest::Client) -> Result<Arc<dyn Bus>, AppError> {
+fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {
     let BusConfig::ServiceBus { endpoint, key_name, key } = config;
     let access = Access::Policy { name: key_name.clone(), key: key.0.clone() };
     let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);

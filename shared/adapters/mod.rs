@@ -1,4 +1,5 @@
 //! One folder per technology. Only `app.rs` names them.
+pub mod http_client;
 pub mod keyset;
 pub mod mail_files;
 pub mod mail_message;

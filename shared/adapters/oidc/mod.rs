@@ -8,11 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
-use reqwest::Client;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
+use super::http_client::HttpClient;
 use crate::shared::ports::identity::{Caller, Identity, IdentityError};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ const LEEWAY_S: u64 = 30;
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
 
 pub struct Oidc {
-    client: Client,
+    client: HttpClient,
     /// Without a trailing slash, as it stands in `iss`.
     issuer: String,
     audience: String,
@@ -56,7 +56,7 @@ struct Claims {
 }
 
 impl Oidc {
-    pub fn new(client: Client, issuer: &str, audience: &str) -> Oidc {
+    pub fn new(client: HttpClient, issuer: &str, audience: &str) -> Oidc {
         let issuer = issuer.trim_end_matches('/').to_owned();
         Oidc { client, issuer, audience: audience.to_owned(), keys: Mutex::default() }
     }
@@ -92,7 +92,8 @@ impl Oidc {
 
     async fn get<T: serde::de::DeserializeOwned>(&self, address: &str) -> Result<T, IdentityError> {
         let url: Url = address.parse().map_err(unavailable)?;
-        let response = self.client.get(url).timeout(PATIENCE).send().await.map_err(unavailable)?;
+        let response =
+            self.client.get().map_err(unavailable)?.get(url).timeout(PATIENCE).send().await.map_err(unavailable)?;
         let response = response.error_for_status().map_err(unavailable)?;
         let bytes = response.bytes().await.map_err(unavailable)?;
         serde_json::from_slice(&bytes).map_err(unavailable)

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use offpeak_domain::money::{Currency, Money};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
+use super::http_client::HttpClient;
 use crate::shared::ports::payments::{Authorise, Payment, PaymentError, PaymentState, Payments};
 
 /// Shorter than a completion's lease, together with one question after a lost answer.
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const METHODS: [&str; 4] = ["sandbox_approve", "sandbox_decline", "sandbox_challenge", "sandbox_timeout"];
 
 pub struct SandboxPayments {
-    client: Client,
+    client: HttpClient,
     /// Ends in `/dev/provider/`.
     base: Url,
 }
@@ -46,7 +47,7 @@ impl SandboxPayments {
     ///
     /// # Errors
     /// The reason, if the address cannot carry a path.
-    pub fn new(client: Client, devhost: &Url) -> Result<SandboxPayments, String> {
+    pub fn new(client: HttpClient, devhost: &Url) -> Result<SandboxPayments, String> {
         let base = devhost.join("/dev/provider/").map_err(|err| err.to_string())?;
         Ok(SandboxPayments { client, base })
     }
@@ -59,7 +60,7 @@ impl SandboxPayments {
         patience: Duration,
     ) -> Result<Option<Payment>, PaymentError> {
         let url = self.base.join(path).map_err(unavailable)?;
-        let mut request = self.client.request(method, url).timeout(patience);
+        let mut request = self.client.get().map_err(unavailable)?.request(method, url).timeout(patience);
         if let Some((key, body)) = body {
             request = request
                 .header("idempotency-key", key)

@@ -13,6 +13,7 @@ use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 
 use self::transport::Transport;
+use super::http_client::HttpClient;
 use crate::shared::ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message};
 
 /// How long one send may take unless the caller says otherwise.
@@ -70,7 +71,7 @@ impl ServiceBus {
     /// # Errors
     /// `BadEndpoint`.
     pub fn new(
-        client: reqwest::Client,
+        client: HttpClient,
         endpoint: &str,
         access: Access,
         patience: Duration,
@@ -211,7 +212,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_an_address_and_nothing_else() {
         let access = || Access::Policy { name: "send".into(), key: "secret".into() };
-        let check = |endpoint| ServiceBus::new(reqwest::Client::new(), endpoint, access(), PATIENCE).is_ok();
+        let check = |endpoint| ServiceBus::new(HttpClient::default(), endpoint, access(), PATIENCE).is_ok();
         assert!(check("https://shop.servicebus.windows.net") && check("http://127.0.0.1:7071/"));
         for bad in
             ["", "shop", "ftp://a", "http://a/b", "http://a?b", "http://user@a", "sb://shop.servicebus.windows.net"]

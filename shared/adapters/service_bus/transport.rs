@@ -5,19 +5,20 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use azure_core::{
-    Body, BytesStream, HttpClient, Request, Response, StatusCode,
+    Body, BytesStream, Request, Response, StatusCode,
     error::{Error, ErrorKind},
     headers::{AUTHORIZATION, Headers},
 };
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 
 use super::TokenSource;
+use crate::shared::adapters::http_client::HttpClient;
 
 /// Bytes read of an answer: only error codes are looked for, and nothing trusts the broker's length.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
 
 pub(super) struct Transport {
-    client: Client,
+    client: HttpClient,
     endpoint: Url,
     tokens: Option<Arc<dyn TokenSource>>,
     patience: Duration,
@@ -25,7 +26,7 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(
-        client: Client,
+        client: HttpClient,
         endpoint: Url,
         tokens: Option<Arc<dyn TokenSource>>,
         patience: Duration,
@@ -41,7 +42,7 @@ impl fmt::Debug for Transport {
 }
 
 #[async_trait]
-impl HttpClient for Transport {
+impl azure_core::HttpClient for Transport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<Response> {
         let mut url = self.endpoint.clone();
         url.set_path(request.url().path());
@@ -50,7 +51,7 @@ impl HttpClient for Transport {
             return Err(Error::message(ErrorKind::Other, "a message is sent whole, not as a stream"));
         };
         let method = Method::from_bytes(request.method().as_ref().as_bytes()).map_err(other)?;
-        let mut sending = self.client.request(method, url).timeout(self.patience).body(body.clone());
+        let mut sending = self.client.get().map_err(io)?.request(method, url).timeout(self.patience).body(body.clone());
         for (name, value) in request.headers().iter() {
             if self.tokens.is_none() || *name != AUTHORIZATION {
                 sending = sending.header(name.as_str(), value.as_str());

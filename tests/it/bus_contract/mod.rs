@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use offpeak::shared::{
-    adapters::service_bus::{Access, ServiceBus, TokenSource},
+    adapters::{
+        http_client::HttpClient,
+        service_bus::{Access, ServiceBus, TokenSource},
+    },
     ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message},
 };
 use serde_json::{Value, json};
@@ -26,7 +29,7 @@ fn bus(endpoint: &str, access: Access) -> ServiceBus {
 }
 
 fn patient_bus(endpoint: &str, access: Access, patience: Duration) -> ServiceBus {
-    ServiceBus::new(reqwest::Client::new(), endpoint, access, patience).unwrap()
+    ServiceBus::new(HttpClient::default(), endpoint, access, patience).unwrap()
 }
 
 fn policy() -> Access {
