@@ -98,10 +98,11 @@ fn query(asked: &ListProducts) -> Result<Option<CardQuery>, ListProductsError> {
     if after.as_ref().is_some_and(|it| it.len() > CURSOR_MAX) {
         return bad("after", "not a cursor of this list".to_owned());
     }
-    let category = match given(&asked.category).map(|it| Slug::parse(&it)) {
+    // A category's title finds it as well as its slug.
+    let category = match given(&asked.category).map(|it| Slug::from_title(&it)) {
         None => None,
-        Some(Ok(slug)) => Some(slug),
-        Some(Err(_)) => return Ok(None),
+        Some(Some(slug)) => Some(slug),
+        Some(None) => return Ok(None),
     };
     Ok(Some(CardQuery { category, words, sort, limit, after }))
 }

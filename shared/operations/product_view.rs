@@ -3,19 +3,17 @@ use offpeak_domain::catalogue::{Availability, Product};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ProductView {
     pub id: String,
     pub slug: String,
     pub title: String,
     pub description: String,
-    pub category: ProductCategoryView,
+    /// The category's slug: what `?category=` takes.
+    pub category: String,
+    /// Its name for people.
+    pub category_title: String,
     pub variants: Vec<VariantView>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct ProductCategoryView {
-    pub slug: String,
-    pub title: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -44,10 +42,8 @@ impl ProductView {
             slug: facts.slug.to_string(),
             title: facts.title.as_str().to_owned(),
             description: facts.description.as_str().to_owned(),
-            category: ProductCategoryView {
-                slug: facts.category.slug().to_string(),
-                title: facts.category.title().to_owned(),
-            },
+            category: facts.category.slug().to_string(),
+            category_title: facts.category.title().to_owned(),
             variants: facts
                 .variants
                 .iter()
