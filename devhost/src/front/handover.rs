@@ -75,7 +75,7 @@ impl Way<'_> {
             let cause = std::error::Error::source(&fault).map(|it| format!(": {it}")).unwrap_or_default();
             tracing::error!("Function `{function}` (invocation {invocation}) failed: {fault}{cause}");
             match fault {
-                WireError::NotUp => reply::text(StatusCode::SERVICE_UNAVAILABLE, "Function host is not running."),
+                WireError::NotUp => not_running(),
                 _ => reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
             }
         })
@@ -140,6 +140,13 @@ impl Way<'_> {
             }
         }
     }
+}
+
+/// The host is ending or starting; the platform brings it back within a moment.
+fn not_running() -> Response<Body> {
+    let mut response = reply::text(StatusCode::SERVICE_UNAVAILABLE, "Function host is not running.");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// A request with the method and headers of `parts`; `target` replaces its path and query.
