@@ -13,27 +13,43 @@ use super::{
 const BUYERS: usize = 200;
 const UNITS: i64 = 20;
 
+/// Who dies while the buyers pay.
+enum Victim {
+    Nobody,
+    /// Every handler there is; after the third time the dev host ends too, and the platform starts it again.
+    Handlers,
+    /// The dev host, and with it its handlers, the brokers and the payment provider.
+    Devhost,
+}
+
+const KILLS: usize = 5;
+
 #[tokio::test]
 async fn two_hundred_buyers_for_twenty_units() {
-    sell_out(&Options::default(), 0).await;
+    sell_out(&Options::default(), &Victim::Nobody).await;
 }
 
 #[tokio::test]
 async fn two_hundred_buyers_while_the_handler_is_killed_five_times() {
-    sell_out(&Options::default(), 5).await;
+    sell_out(&Options::default(), &Victim::Handlers).await;
+}
+
+#[tokio::test]
+async fn two_hundred_buyers_while_the_dev_host_is_killed_five_times() {
+    sell_out(&Options::default(), &Victim::Devhost).await;
 }
 
 #[tokio::test]
 async fn two_hundred_buyers_as_flex_runs_it() {
-    sell_out(&Options { flex: Some(2), ..Options::default() }, 0).await;
+    sell_out(&Options { flex: Some(2), ..Options::default() }, &Victim::Nobody).await;
 }
 
 #[tokio::test]
 async fn two_hundred_buyers_as_flex_runs_it_while_handlers_are_killed() {
-    sell_out(&Options { flex: Some(2), ..Options::default() }, 5).await;
+    sell_out(&Options { flex: Some(2), ..Options::default() }, &Victim::Handlers).await;
 }
 
-async fn sell_out(options: &Options, kills: usize) {
+async fn sell_out(options: &Options, victim: &Victim) {
     let shop = Shop::start(options);
     let sku = skus(&shop.client, 1).await.pop().unwrap();
     count_stock(&shop.client, &sku, UNITS).await.gave(200);
@@ -50,10 +66,16 @@ async fn sell_out(options: &Options, kills: usize) {
         let total = total.clone();
         paying.spawn(async move { buyer.insist(&format!("key-{number}"), &total, "sandbox_approve").await });
     }
-    for _ in 0..kills {
+    for _ in 0..KILLS {
         // Long enough for some to be under way, short enough that some are not.
         tokio::time::sleep(Duration::from_millis(120)).await;
-        shop.kill_handlers();
+        match victim {
+            Victim::Nobody => {}
+            Victim::Handlers => drop(shop.kill_handlers()),
+            Victim::Devhost => {
+                shop.kill_devhost();
+            }
+        }
     }
     let answers = paying.join_all().await;
     verify(&shop, &sku, &answers, &total).await;

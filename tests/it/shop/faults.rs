@@ -1,4 +1,6 @@
 //! Bad input over HTTP: each is a problem with a stable code that says what to do, and changes nothing.
+use std::process::Command;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -7,6 +9,7 @@ use super::{
     buyer::{Buyer, address, count_stock, payments, skus, staff},
     client::Client,
 };
+use crate::given;
 
 /// One shop for all of them: starting one costs more than being refused by it.
 #[tokio::test]
@@ -24,6 +27,18 @@ async fn bad_input_is_refused_with_a_reason_and_loses_nothing() {
     paths_and_methods(&shop.client).await;
     assert!(payments(&shop.client).await.is_empty());
     shop.stop("INT");
+}
+
+/// Without local mode every port must name its adapter: nothing falls back to a file or a sandbox.
+#[test]
+fn a_handler_without_settings_refuses_to_start_and_lists_what_is_missing() {
+    let handler = given::path(given::STAGE).join("handler");
+    let output = Command::new(handler).env_clear().env("FUNCTIONS_CUSTOMHANDLER_PORT", "0").output().unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"] {
+        assert!(text.contains(&format!("{name} is missing")), "{name}: {text}");
+    }
 }
 
 async fn bodies_that_cannot_be_read(client: &Client, sku: &str) {
