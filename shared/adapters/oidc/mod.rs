@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::http_client::HttpClient;
+use super::http_client::{self, HttpClient};
 use crate::shared::ports::identity::{Caller, Identity, IdentityError};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -95,7 +95,7 @@ impl Oidc {
         let response =
             self.client.get().map_err(unavailable)?.get(url).timeout(PATIENCE).send().await.map_err(unavailable)?;
         let response = response.error_for_status().map_err(unavailable)?;
-        let bytes = response.bytes().await.map_err(unavailable)?;
+        let bytes = http_client::body(response).await.map_err(unavailable)?;
         serde_json::from_slice(&bytes).map_err(unavailable)
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::http_client::HttpClient;
+use super::http_client::{self, HttpClient};
 use crate::shared::ports::payments::{Authorise, Payment, PaymentError, PaymentState, Payments};
 
 /// Shorter than a completion's lease, together with one question after a lost answer.
@@ -69,7 +69,7 @@ impl SandboxPayments {
         }
         let response = request.send().await.map_err(unavailable)?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unavailable)?;
+        let bytes = http_client::body(response).await.map_err(unavailable)?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
