@@ -8,15 +8,13 @@ use std::{
 
 use super::{
     Effort, Programs, median,
-    server::{Handler, Raw, Server, get, ticks_per_second},
+    server::{Handler, Raw, Server, cores, get, ticks_per_second},
     table::{Table, Unit, Wanted},
 };
 use crate::{child, failure::Failure};
 
 /// Connections that the load tool keeps busy.
 const CONNECTIONS: &str = "64";
-/// The core of the load tool.
-const LOAD_CORE: &str = "1";
 /// Answer headers that a server adds by itself, or that belong to one connection.
 const OWN_HEADERS: &[&str] = &["date", "content-length", "connection", "transfer-encoding"];
 
@@ -100,7 +98,7 @@ fn record(raw: &Raw, place: &Path) -> Result<PathBuf, Failure> {
 
 fn run(url: &str, seconds: u64) -> Result<Round, Failure> {
     let mut wrk = child::command(Path::new("taskset"))?;
-    wrk.args(["-c", LOAD_CORE, "wrk", "-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), url]);
+    wrk.args(["-c", &cores()?.1, "wrk", "-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), url]);
     let output = wrk.stderr(Stdio::inherit()).output().map_err(Failure::file("start", Path::new("wrk")))?;
     let text = String::from_utf8_lossy(&output.stdout);
     read(&text).ok_or_else(|| Failure::new(format!("wrk did not measure clean answers:\n{text}")))

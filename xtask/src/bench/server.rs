@@ -13,8 +13,6 @@ use serde_json::Value;
 
 use crate::{child, failure::Failure};
 
-/// The core of the server under load; the load tool has the other one.
-const SERVER_CORE: &str = "0";
 /// Longest wait for a first answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for any one read or write of a socket.
@@ -37,7 +35,7 @@ impl Server {
     ) -> Result<Server, Failure> {
         let port = free_port()?;
         let mut command = child::command(Path::new("taskset"))?;
-        command.args(["-c", SERVER_CORE]).arg(program);
+        command.args(["-c", &cores()?.0]).arg(program);
         prepare(&mut command, port);
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().map_err(Failure::file("start", program))?;
@@ -78,6 +76,22 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The core of the server under load, and that of the load tool: another one if we are given two.
+pub(super) fn cores() -> Result<(String, String), Failure> {
+    let path = Path::new("/proc/self/status");
+    let status = fs::read_to_string(path).map_err(Failure::file("read", path))?;
+    let list = status.lines().find_map(|it| it.strip_prefix("Cpus_allowed_list:")).unwrap_or_default();
+    Ok(first_and_last(list))
+}
+
+/// From a list such as `0-1` or `2,4-7`. Source: proc(5), `Cpus_allowed_list`.
+fn first_and_last(list: &str) -> (String, String) {
+    let mut cores = list.trim().split([',', '-']).filter(|it| !it.is_empty());
+    let first = cores.next().unwrap_or("0").to_owned();
+    let last = cores.next_back().map_or_else(|| first.clone(), str::to_owned);
+    (first, last)
 }
 
 /// Source: `sysconf(_SC_CLK_TCK)`, as the system's own `getconf` prints it.
@@ -165,4 +179,17 @@ pub(super) fn get(port: u16, path: &str) -> Result<Raw, Failure> {
 
 pub(super) fn json(raw: &Raw) -> Result<Value, Failure> {
     serde_json::from_str(&raw.body).map_err(|err| Failure::new(format!("{err} in {}: {}", raw.head, raw.body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_and_load_have_a_core_each_where_there_are_two() {
+        let of = |list: &str| first_and_last(list);
+        assert_eq!(of("\t0-1\n"), ("0".to_owned(), "1".to_owned()));
+        assert_eq!(of("2,4-7"), ("2".to_owned(), "7".to_owned()));
+        assert_eq!(of("3"), ("3".to_owned(), "3".to_owned()));
+    }
 }
