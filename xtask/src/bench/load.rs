@@ -31,6 +31,29 @@ impl Round {
     }
 }
 
+/// What one server did in its rounds: requests per second, and nanoseconds of processor time per request.
+#[derive(Debug, Default)]
+struct Record {
+    rates: Vec<u64>,
+    costs_ns: Vec<u64>,
+    answered: u64,
+}
+
+impl Record {
+    /// Another round; a round that only warms is not kept.
+    fn add(&mut self, server: &Server, path: &str, seconds: u64, kept: bool) -> Result<(), Failure> {
+        let before = server.ticks()?;
+        let round = run(&server.url(path), seconds)?;
+        let used = server.ticks()?.saturating_sub(before);
+        self.answered += round.requests;
+        if kept {
+            self.rates.push(round.per_second());
+            self.costs_ns.push(used * (1_000_000_000 / ticks_per_second()?.max(1)) / round.requests.max(1));
+        }
+        Ok(())
+    }
+}
+
 /// Answers how many requests the handler has answered.
 pub(super) fn measure(
     handler: &Handler,
@@ -46,30 +69,34 @@ pub(super) fn measure(
         })
     };
     let (hyper, warp) = (bare(&programs.bare_hyper)?, bare(&programs.bare_warp)?);
-    let tick_ns = 1_000_000_000 / ticks_per_second()?.max(1);
-    let (mut rates, mut ratios_warp, mut ratios_hyper, mut costs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut answered = 0;
-    // The first round warms every server and is not counted.
+    let (mut ours, mut by_hyper, mut by_warp) = (Record::default(), Record::default(), Record::default());
     for round in 0..=effort.rounds {
-        let by_hyper = run(&hyper.url(&handler.product), effort.round_s)?.per_second();
-        let before = handler.server.ticks()?;
-        let ours = run(&handler.server.url(&handler.product), effort.round_s)?;
-        let used = handler.server.ticks()? - before;
-        let by_warp = run(&warp.url(&handler.product), effort.round_s)?.per_second();
-        answered += ours.requests;
-        if round > 0 {
-            rates.push(ours.per_second());
-            ratios_warp.push(ours.per_second() * 1000 / by_warp.max(1));
-            ratios_hyper.push(ours.per_second() * 1000 / by_hyper.max(1));
-            costs.push(used * tick_ns / ours.requests.max(1));
-        }
+        let kept = round > 0;
+        by_hyper.add(&hyper, &handler.product, effort.round_s, kept)?;
+        ours.add(&handler.server, &handler.product, effort.round_s, kept)?;
+        by_warp.add(&warp, &handler.product, effort.round_s, kept)?;
     }
-    let (target, goal) = (Wanted::AtLeast(700), Wanted::AtLeast(850));
-    table.promised("get_product: of bare warp's rate", median(ratios_warp), Unit::Ratio, target, Wanted::Nothing);
-    table.promised("get_product: of bare hyper's rate", median(ratios_hyper), Unit::Ratio, Wanted::Nothing, goal);
-    table.shown("get_product: requests per second on one core", median(rates), Unit::PerSecond);
-    table.shown("get_product: processor time per request", median(costs), Unit::Microseconds);
-    Ok(answered)
+    rows(&ours, &by_hyper, &by_warp, table);
+    Ok(ours.answered)
+}
+
+/// Rates are what is promised; on a machine that is busy with something else they swing, and the ratio of
+/// processor times says the same with less noise.
+fn rows(ours: &Record, by_hyper: &Record, by_warp: &Record, table: &mut Table) {
+    let pairs = |one: &[u64], other: &[u64]| {
+        median(one.iter().zip(other).map(|(one, other)| one * 1000 / (*other).max(1)).collect())
+    };
+    let (target, goal, none) = (Wanted::AtLeast(700), Wanted::AtLeast(850), Wanted::Nothing);
+    table.promised("get_product: of bare warp's rate", pairs(&ours.rates, &by_warp.rates), Unit::Ratio, target, none);
+    table.promised("get_product: of bare hyper's rate", pairs(&ours.rates, &by_hyper.rates), Unit::Ratio, none, goal);
+    let by_cost = |other: &Record| pairs(&other.costs_ns, &ours.costs_ns);
+    table.shown("get_product: the same by processor time, warp", by_cost(by_warp), Unit::Ratio);
+    table.shown("get_product: the same by processor time, hyper", by_cost(by_hyper), Unit::Ratio);
+    table.shown("get_product: requests per second on one core", median(ours.rates.clone()), Unit::PerSecond);
+    for (what, record) in [("handler", ours), ("bare warp", by_warp), ("bare hyper", by_hyper)] {
+        let what = format!("get_product: processor time per request, {what}");
+        table.shown(&what, median(record.costs_ns.clone()), Unit::Microseconds);
+    }
 }
 
 /// Memory, once the handler has answered enough.
