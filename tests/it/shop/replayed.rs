@@ -2,7 +2,7 @@
 //! would type: the list is loaded while the shop is open, every invoice becomes an order, every sum is right.
 use std::process::Command;
 
-use super::{Goods, Options, Shop};
+use super::{Goods, Options, Shop, buyer};
 use crate::given;
 
 fn fixture(name: &str) -> String {
@@ -31,9 +31,16 @@ fn a_price_list_and_its_invoices_become_orders() {
     let told = import();
     assert!(told.ends_with("read 12 rows: loaded 7 (0 created, 0 updated, 7 unchanged), refused 5\n"), "{told}");
 
-    let told = xtask(&["replay", "--url", &shop.url, "--catalogue", &list, &fixture("invoices.csv")]);
+    let journal = folder.path().join("journal");
+    let journal = journal.to_str().unwrap();
+    let invoices = fixture("invoices.csv");
     let sums = "3 orders, 7 lines, subtotals of 759394 minor units\n";
-    assert_eq!(told, format!("taken: {sums}placed: {sums}"));
+    let words = ["replay", "--url", &shop.url, "--catalogue", &list, "--journal", journal, &invoices];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(xtask(&words), format!("taken: {sums}placed: {sums}"));
+        assert_eq!(runtime.block_on(buyer::payments(&shop.client)).len(), 3, "the second run asks for the same orders");
+    }
     // What was sold stays sold when the list is loaded again.
     assert!(import().contains("7 unchanged"));
 }

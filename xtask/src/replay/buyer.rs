@@ -1,11 +1,15 @@
 //! A buyer over HTTP, who asks again when the shop is not there: every step may be repeated, and the payment
 //! carries a key.
-use std::{collections::HashMap, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
 
-use super::{invoices::Invoice, prices::Prices};
+use super::{
+    invoices::Invoice,
+    journal::{Begun, Journal},
+    prices::Prices,
+};
 use crate::failure::Failure;
 
 /// One request, from start to end.
@@ -33,15 +37,30 @@ impl Buyer {
         Buyer { agent: agent.new_agent(), url: url.to_owned() }
     }
 
-    /// Places the invoice as an order and checks its sums; answers the subtotal in minor units.
-    pub(super) fn place(&self, invoice: &Invoice, prices: &HashMap<String, i64>) -> Result<i64, Failure> {
+    /// Places the invoice as an order, or asks for the order that it became, and checks its sums; answers the
+    /// subtotal in minor units.
+    pub(super) fn place(&self, invoice: &Invoice, prices: &Prices, journal: &Journal) -> Result<i64, Failure> {
         let want = invoice.subtotal(prices).ok_or_else(|| Failure::new("no price for a line"))?;
+        if let Some(begun) = journal.known(&invoice.number) {
+            let answer = self.complete(begun)?;
+            // A shop that begins anew on the same port does not know the checkout.
+            if answer.status != 404 {
+                return check(&answer.expect(200)?, want);
+            }
+        }
+        let begun = self.begin(invoice)?;
+        journal.note(&begun)?;
+        check(&self.complete(&begun)?.expect(200)?, want)
+    }
+
+    /// A cart with the invoice's lines, and its checkout.
+    fn begin(&self, invoice: &Invoice) -> Result<Begun, Failure> {
         let cart = self.ask("POST", "/api/v1/carts", &[], Some(&json!({})))?.expect(201)?;
         let (id, token) = (text(&cart, "/id")?, text(&cart, "/token")?);
-        let token = [("x-cart-token", token)];
+        let headers = [("x-cart-token", token)];
         for (code, units) in &invoice.lines {
             let path = format!("/api/v1/carts/{id}/lines/{code}");
-            self.ask("PUT", &path, &token, Some(&json!({ "quantity": units })))?.expect(200)?;
+            self.ask("PUT", &path, &headers, Some(&json!({ "quantity": units })))?.expect(200)?;
         }
         let checkout = json!({
             "cartId": id,
@@ -51,14 +70,20 @@ impl Buyer {
             },
             "shippingMethod": "standard",
         });
-        let checkout = self.ask("POST", "/api/v1/checkouts", &token, Some(&checkout))?.expect_any(&[200, 201])?;
-        let path = format!("/api/v1/checkouts/{}/complete", text(&checkout, "/id")?);
-        let total = checkout.pointer("/totals/total").cloned().unwrap_or_default();
-        let body = json!({ "expectedTotal": total, "payment": { "method": "sandbox_approve" } });
-        let key = format!("replay-{}", invoice.number);
-        let headers = [token[0], ("idempotency-key", &key)];
-        let order = self.ask("POST", &path, &headers, Some(&body))?.expect(200)?;
-        check(&order, want)
+        let checkout = self.ask("POST", "/api/v1/checkouts", &headers, Some(&checkout))?.expect_any(&[200, 201])?;
+        Ok(Begun {
+            invoice: invoice.number.clone(),
+            checkout: text(&checkout, "/id")?.to_owned(),
+            token: token.to_owned(),
+            total: checkout.pointer("/totals/total").cloned().unwrap_or_default(),
+        })
+    }
+
+    fn complete(&self, begun: &Begun) -> Result<Answer, Failure> {
+        let path = format!("/api/v1/checkouts/{}/complete", begun.checkout);
+        let body = json!({ "expectedTotal": begun.total, "payment": { "method": "sandbox_approve" } });
+        let key = format!("replay-{}", begun.invoice);
+        self.ask("POST", &path, &[("x-cart-token", begun.token.as_str()), ("idempotency-key", &key)], Some(&body))
     }
 
     /// Asks until there is an answer that asking again would not change.

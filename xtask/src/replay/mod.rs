@@ -2,6 +2,7 @@
 //! each total is checked against the sum that the files give.
 mod buyer;
 mod invoices;
+mod journal;
 mod prices;
 
 use std::{
@@ -21,6 +22,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use self::{
     buyer::Buyer,
     invoices::{Invoice, select},
+    journal::Journal,
 };
 use crate::failure::Failure;
 
@@ -39,6 +41,7 @@ most 100 codes and 999 of each. Lines with one code are summed; codes without fi
   --invoices N        how many are taken, default all
   --url URL           the running shop, default http://127.0.0.1:7071
   --catalogue FILE    prices to check against, from the price list that was imported; default: the shop's own
+  --journal FILE      remember the checkouts there: with the same file, the same shop is asked for the same orders
   --dry-run           take and sum, order nothing; needs --catalogue
   --currency C        of the price list, default GBP
 ";
@@ -49,6 +52,7 @@ struct Options {
     invoices: usize,
     url: String,
     catalogue: Option<PathBuf>,
+    journal: Option<PathBuf>,
     dry_run: bool,
     currency: String,
 }
@@ -61,6 +65,7 @@ impl Options {
             invoices: usize::MAX,
             url: "http://127.0.0.1:7071".to_owned(),
             catalogue: None,
+            journal: None,
             dry_run: false,
             currency: "GBP".to_owned(),
         };
@@ -70,6 +75,7 @@ impl Options {
                 Arg::Long("invoices") => options.invoices = args.value()?.parse()?,
                 Arg::Long("url") => options.url = args.value()?.string()?.trim_end_matches('/').to_owned(),
                 Arg::Long("catalogue") => options.catalogue = Some(args.value()?.into()),
+                Arg::Long("journal") => options.journal = Some(args.value()?.into()),
                 Arg::Long("dry-run") => options.dry_run = true,
                 Arg::Long("currency") => options.currency = args.value()?.string()?,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -103,7 +109,8 @@ pub(crate) fn main(args: Parser) -> Result<(), Failure> {
     if options.dry_run {
         return Ok(());
     }
-    let placed = place(&options.url, &invoices, &prices)?;
+    let journal = options.journal.as_deref().map(Journal::open).transpose()?.unwrap_or_default();
+    let placed = place(&options.url, &invoices, &prices, &journal)?;
     println!("placed: {placed}");
     if placed == wanted { Ok(()) } else { Err(Failure::new("what was placed is not what was taken")) }
 }
@@ -140,7 +147,7 @@ impl std::fmt::Display for Sums {
 }
 
 /// Places every invoice as an order, several at once.
-fn place(url: &str, invoices: &[Invoice], prices: &HashMap<String, i64>) -> Result<Sums, Failure> {
+fn place(url: &str, invoices: &[Invoice], prices: &HashMap<String, i64>, journal: &Journal) -> Result<Sums, Failure> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new((Sums::default(), Vec::new()));
     thread::scope(|scope| {
@@ -148,7 +155,7 @@ fn place(url: &str, invoices: &[Invoice], prices: &HashMap<String, i64>) -> Resu
             scope.spawn(|| {
                 let buyer = Buyer::new(url);
                 while let Some(invoice) = invoices.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let placed = buyer.place(invoice, prices);
+                    let placed = buyer.place(invoice, prices, journal);
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     match placed {
                         Ok(subtotal) => done.0.add(invoice, subtotal),
