@@ -1,5 +1,7 @@
 //! The one place where the dev host asks what time it is, so that schedules, locks and windows are tested without waiting.
-use time::{Duration, OffsetDateTime};
+use std::sync::OnceLock;
+
+use time::OffsetDateTime;
 
 /// Tells the time. Everything that compares moments takes one of these.
 pub trait Clock: Send + Sync {
@@ -17,23 +19,33 @@ impl Clock for SystemClock {
     }
 }
 
-/// The machine's clock, set to another moment when it is made; it runs on from there.
-#[derive(Debug, Clone, Copy)]
+/// The machine's clock, set to another moment. It stands there until it is started, so that what is planned before is planned
+/// at exactly that moment, however long the start takes.
+#[derive(Debug)]
 pub struct ShiftedClock {
-    ahead: Duration,
+    moment: OffsetDateTime,
+    started: OnceLock<OffsetDateTime>,
 }
 
 impl ShiftedClock {
-    /// A clock that shows `moment` now.
+    /// A clock that shows `moment` and does not run yet.
     #[must_use]
     pub fn showing(moment: OffsetDateTime) -> Self {
-        Self { ahead: moment - OffsetDateTime::now_utc() }
+        Self { moment, started: OnceLock::new() }
+    }
+
+    /// Lets the clock run; only the first call counts.
+    pub fn start(&self) {
+        self.started.get_or_init(OffsetDateTime::now_utc);
     }
 }
 
 impl Clock for ShiftedClock {
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc() + self.ahead
+        match self.started.get() {
+            Some(started) => self.moment + (OffsetDateTime::now_utc() - *started),
+            None => self.moment,
+        }
     }
 }
 

@@ -106,6 +106,9 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
     let front = tokio::spawn(Arc::clone(&host.front).serve(listener, end.clone()));
     if host.front.handlers.all_up().await {
         host.timers.start().await?;
+        if let Some(clock) = &host.shifted {
+            clock.start();
+        }
         announce(&url);
     }
     let ending = end.given().await;
@@ -124,6 +127,8 @@ struct Host {
     timers: Arc<Timers>,
     /// Held for its `Drop`, which ends the pumps.
     listeners: Listeners,
+    /// The clock, if it was set to another moment.
+    shifted: Option<Arc<ShiftedClock>>,
 }
 
 fn load(options: &Options) -> Result<Loaded, StartError> {
@@ -146,8 +151,9 @@ async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal)
         status.report(error.to_string());
     }
     let functions: Vec<Function> = staged.functions.iter().map(|it| it.function.clone()).collect();
-    let clock: Arc<dyn Clock> = match options.clock {
-        Some(moment) => Arc::new(ShiftedClock::showing(moment)),
+    let shifted = options.clock.map(|it| Arc::new(ShiftedClock::showing(it)));
+    let clock: Arc<dyn Clock> = match &shifted {
+        Some(clock) => Arc::<ShiftedClock>::clone(clock),
         None => Arc::new(SystemClock),
     };
     let scratch = data.join("scratch");
@@ -176,7 +182,7 @@ async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal)
         wire,
         handover: if host.proxying && !options.forwarding { Handover::Proxying } else { Handover::Forwarding },
     };
-    Ok(Host { front: Arc::new(front), timers, listeners })
+    Ok(Host { front: Arc::new(front), timers, listeners, shifted })
 }
 
 fn folder(path: &Path, is_made: bool) -> Result<PathBuf, StartError> {

@@ -110,7 +110,10 @@ impl Wire {
                     delay = (delay * 2).min(REFUSAL_DELAY_MAX);
                 }
                 Some(Err(fault)) if fault.is_connect() => return Err(WireError::Refused(Box::new(fault))),
-                Some(Err(fault)) => return Err(WireError::Lost(Box::new(fault))),
+                Some(Err(fault)) => {
+                    lease.await_news().await;
+                    return Err(WireError::Lost(Box::new(fault)));
+                }
             }
         }
     }

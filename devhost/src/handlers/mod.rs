@@ -130,12 +130,12 @@ impl Handlers {
         watcher.abort();
     }
 
-    /// Waits until a process of each group answers; `false` when the dev host ends before.
+    /// Waits until every process answers; `false` when the dev host ends before.
     pub async fn all_up(&self) -> bool {
         for group in &self.groups {
             tokio::select! {
                 _ = self.end.given() => return false,
-                _ = group.up() => {}
+                () = group.all_up() => {}
             }
         }
         true
@@ -255,11 +255,19 @@ impl Group {
     }
 
     async fn up(&self) -> Lease {
+        self.until(|| self.pick()).await
+    }
+
+    async fn all_up(&self) {
+        self.until(|| self.slots.iter().all(|it| it.phase() != Phase::Starting).then_some(())).await;
+    }
+
+    async fn until<T>(&self, mut check: impl FnMut() -> Option<T>) -> T {
         let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            if let Some(lease) = self.pick() {
-                return lease;
+            if let Some(found) = check() {
+                return found;
             }
             if changes.changed().await.is_err() {
                 std::future::pending::<()>().await;

@@ -28,6 +28,8 @@ use crate::ending::EndSignal;
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// How long a killed process may take to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(1);
+/// How long a broken connection waits for the end of its process.
+const NEWS_WAIT: Duration = Duration::from_millis(250);
 /// How long the last lines of a dead process are waited for.
 const LAST_LINES_WAIT: Duration = Duration::from_millis(200);
 /// The exit code that asks for a restart which does not count.
@@ -88,9 +90,29 @@ impl Lease {
         self.slot.port
     }
 
+    /// Waits a moment for the news that this process is gone. A connection breaks before the end of its process is noticed;
+    /// whoever came back at once would be sent to the dying process again, and a message would lose a delivery by it.
+    pub async fn await_news(&self) {
+        let mut changes = self.slot.changed.subscribe();
+        let gone = async {
+            loop {
+                let state = self.slot.state();
+                if state.generation != self.generation
+                    || state.phase != Phase::Ready
+                    || changes.changed().await.is_err()
+                {
+                    return;
+                }
+            }
+        };
+        if timeout(NEWS_WAIT, gone).await.is_err() {
+            tracing::debug!("A connection to handler {} broke, but its process lives.", self.slot.name);
+        }
+    }
+
     /// Kills this process and starts a new one, as the host does after a function time-out. Does not count as a crash.
     pub fn restart_process(&self) {
-        self.slot.restart.send_replace(self.generation);
+        self.slot.retire(self.generation);
     }
 }
 
@@ -109,7 +131,19 @@ impl Slot {
     }
 
     pub(super) fn restart_process(&self) {
-        self.restart.send_replace(self.state().generation);
+        self.retire(self.state().generation);
+    }
+
+    /// Gives out no more leases on the process of `generation` from this moment on, and asks for its end.
+    fn retire(&self, generation: u64) {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.generation != generation {
+                return;
+            }
+            state.phase = Phase::Starting;
+        }
+        self.restart.send_replace(generation);
     }
 
     /// Returns once the process of `generation` is to be killed.

@@ -30,7 +30,7 @@ async fn callers_wait_while_the_handler_starts_again() {
 #[tokio::test]
 async fn a_request_that_takes_too_long_ends_its_process() {
     let rig = app().script(&json!({"answers": {"/api/break": [{"delayMs": 60_000}]}})).host(&json!({
-        "functionTimeout": "00:00:00.3",
+        "functionTimeout": "00:00:01.5",
         "customHandler": {"enableProxyingHttpRequest": true},
     }));
     let running = rig.start();
@@ -40,6 +40,21 @@ async fn a_request_that_takes_too_long_ends_its_process() {
     let processes: Vec<u64> = rig.starts().iter().map(|it| it["start"].as_u64().unwrap()).collect();
     assert_eq!(processes.len(), 2);
     assert_eq!(rig.await_received("/api/fine", 1)[0].process, processes[1]);
+    running.stop();
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_half_way_is_cut_and_costs_the_process() {
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    let rig = app().script(&json!({"answers": {"/api/break": [{"raw": half}]}})).host(&json!({
+        "functionTimeout": "00:00:01.5",
+        "customHandler": {"enableProxyingHttpRequest": true},
+    }));
+    let running = rig.start();
+    let cut = running.get("/api/break");
+    assert_eq!((cut.status, cut.text().as_str()), (200, "half"));
+    assert_eq!(running.get("/api/fine").status, 200);
+    assert_eq!(rig.starts().len(), 2);
     running.stop();
 }
 

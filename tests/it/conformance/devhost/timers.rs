@@ -65,6 +65,7 @@ pub(super) async fn schedules(case: &Case) {
     let running = rig.start();
     let timer = state(&rig, "Tick", 1);
     assert_eq!(timer["ScheduleStatus"]["Next"], "2024-05-01T10:05:00+00:00");
+    assert_eq!(timer["ScheduleStatus"]["LastUpdated"], "2024-05-01T10:02:30+00:00");
     assert_eq!(timer["ScheduleStatus"]["Last"], "0001-01-01T00:00:00+00:00");
     assert_eq!(said(&timer, "IsPastDue"), case.part("in time"));
     running.stop();
