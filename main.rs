@@ -1,5 +1,5 @@
 //! Process entry: settings, log, app, and then the host's requests. Without arguments it serves.
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{ffi::OsStr, process::ExitCode, sync::Arc, time::Duration};
 
 use offpeak::{
     functions::ROOMS,
@@ -7,9 +7,12 @@ use offpeak::{
         app::App,
         config::Config,
         host::{limits::Limits, problem::chain, server, table::Table},
-        import_cli, telemetry,
+        import_cli,
+        operations::{Shop, outbox::resend_since},
+        telemetry,
     },
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The route prefix of `host.json`; the tidy test compares.
 const ROUTE_PREFIX: &str = "api";
@@ -36,11 +39,21 @@ fn start() -> Result<u8, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|err| err.to_string())?;
     let mut arguments = std::env::args_os().skip(1);
     let Some(command) = arguments.next() else { return runtime.block_on(serve(config)) };
-    if command != "import" {
-        return Err(format!("{} is not a subcommand; the only one is `import`", command.display()));
-    }
     let app = App::build(&config).map_err(|err| chain(&err))?;
-    Ok(runtime.block_on(import_cli::run(&app.shop.ports, arguments, &mut std::io::stdout())))
+    match command.to_str() {
+        Some("import") => Ok(runtime.block_on(import_cli::run(&app.shop.ports, arguments, &mut std::io::stdout()))),
+        Some("resend") => runtime.block_on(resend(&app.shop, arguments.next().as_deref().and_then(OsStr::to_str))),
+        _ => Err(format!("{} is not a subcommand; there are `import` and `resend`", command.display())),
+    }
+}
+
+/// `handler resend SINCE`: for the day a broker has lost what it had acknowledged.
+async fn resend(shop: &Shop, since: Option<&str>) -> Result<u8, String> {
+    let since = since.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let since = since.ok_or("usage: handler resend SINCE, an RFC 3339 time such as 2026-01-31T12:00:00Z")?;
+    let sent = resend_since(shop, since).await.map_err(|err| chain(&err))?;
+    tracing::info!(event.count = sent, "Sent {sent} events again.");
+    Ok(0)
 }
 
 async fn serve(config: Config) -> Result<u8, String> {

@@ -24,6 +24,8 @@ use crate::shared::{
 const INLINE_PATIENCE: Duration = Duration::from_millis(150);
 /// How long nobody tries inline after the broker failed: an outage costs a process one wait a second.
 const BREAKER_S: i64 = 1;
+/// How long an event that the broker refused rests before it is tried again.
+const REFUSED_REST: time::Duration = time::Duration::hours(1);
 /// Steps of one sweep, so that a tick ends.
 const SWEEP_STEPS_MAX: usize = 50;
 
@@ -95,21 +97,29 @@ async fn publish(shop: &Shop, events: &[Event]) -> Result<usize, StoreError> {
     let Some(first) = events.first() else { return Ok(0) };
     let sent = join_all(events.iter().map(|event| shop.ports.bus.send(&event.message))).await;
     let now = shop.ports.clock.now();
-    let mut marks = Vec::with_capacity(events.len());
+    let (mut marks, mut count) = (Vec::with_capacity(events.len()), 0);
     for (event, sent) in events.iter().zip(sent) {
         match sent {
-            Ok(()) => marks.push(purchases::mark_sent(event, now)?),
-            Err(err) => {
-                if matches!(err, BusError::Unavailable(_)) {
-                    shop.publisher.close(now);
-                }
+            Ok(()) => {
+                marks.push(purchases::mark_sent(event, now)?);
+                count += 1;
+            }
+            Err(err @ BusError::Unavailable(_)) => {
+                shop.publisher.close(now);
                 let error = crate::shared::ports::chain(&err);
                 tracing::warn!(event.id = event.message.id, error, "An event was not sent; the sweep will try again.");
             }
+            Err(BusError::Refused(reason)) => {
+                tracing::error!(
+                    event.id = event.message.id,
+                    reason,
+                    "The broker refuses an event; it is tried hourly."
+                );
+                marks.push(purchases::postpone(event, now + REFUSED_REST)?);
+            }
         }
     }
-    let count = marks.len();
-    if count > 0 {
+    if !marks.is_empty() {
         purchases::write(shop.ports.documents.as_ref(), first.checkout, marks).await?;
     }
     Ok(count)
@@ -164,19 +174,26 @@ async fn relay(shop: &Shop, due: Vec<Event>) -> Result<usize, StoreError> {
 /// Consumers drop what they have seen. Answers how many were sent.
 ///
 /// # Errors
-/// The store's.
-pub async fn resend_since(shop: &Shop, since: OffsetDateTime) -> Result<usize, StoreError> {
+/// The store's, or the broker's at the first event it does not take: begin again from the same moment.
+pub async fn resend_since(shop: &Shop, since: OffsetDateTime) -> Result<usize, ResendError> {
     let (mut total, mut after) = (0, None);
     loop {
-        let (events, next) = purchases::sent_between(shop.ports.documents.as_ref(), since, after).await?;
+        let (events, next) = purchases::sent_since(shop.ports.documents.as_ref(), since, after).await?;
         for event in &events {
-            if shop.ports.bus.send(&event.message).await.is_ok() {
-                total += 1;
-            }
+            shop.ports.bus.send(&event.message).await?;
+            total += 1;
         }
         if next.is_none() {
             return Ok(total);
         }
         after = next;
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResendError {
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -7,7 +7,7 @@ mod priced;
 
 pub use checkout::{StoredCheckout, put_checkout, read_checkout};
 pub use order::{Order, OrderPayment, put_order, read_order};
-pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, sent_between, unsent_events};
+pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, postpone, sent_since, unsent_events};
 
 use std::time::Duration;
 

@@ -73,6 +73,16 @@ pub fn mark_sent(event: &Event, now: OffsetDateTime) -> Result<Write, StoreError
     replace(row_id(&event.message.id), &sent, &event.etag, Some(SENT_KEPT))
 }
 
+/// Lets a row that the broker refused rest for a while, so that it does not stand in the way of others.
+///
+/// # Errors
+/// As [`add_event`].
+pub fn postpone(event: &Event, until: OffsetDateTime) -> Result<Write, StoreError> {
+    let document = document(event.checkout, &event.message)?;
+    let later = EventDocument { due: Some(sortable(until)?), ..document };
+    replace(row_id(&event.message.id), &later, &event.etag, None)
+}
+
 /// Unsent rows whose time has come, oldest first, at most [`OUTBOX_BATCH_MAX`].
 ///
 /// # Errors
@@ -108,7 +118,7 @@ pub async fn unsent_events(documents: &dyn Documents, checkout: CheckoutId) -> R
 ///
 /// # Errors
 /// As the port's.
-pub async fn sent_between(
+pub async fn sent_since(
     documents: &dyn Documents,
     since: OffsetDateTime,
     after: Option<String>,

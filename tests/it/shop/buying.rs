@@ -1,11 +1,14 @@
 //! The main job, from a product to a paid order with its mail, and every way a payment can go.
+use std::{process::Command, time::Duration};
+
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{
     Options, Shop,
-    buyer::{Buyer, count_stock, payments, skus, stock, wait_for_mails},
+    buyer::{Buyer, count_stock, mails, payments, skus, stock, wait_for_mails},
 };
+use crate::given;
 
 fn minor(money: &Value) -> i64 {
     money["amount"].as_str().unwrap().parse().unwrap()
@@ -24,7 +27,29 @@ async fn a_cart_becomes_a_paid_order() {
     a_lost_answer_charges_once(&shop).await;
     a_wrong_total_charges_nothing(&shop).await;
     what_is_sold_out_is_refused_with_what_is_left(&shop).await;
+    events_sent_again_change_nothing(&shop).await;
     shop.stop("INT");
+}
+
+/// What a broker has lost is sent again from the outbox; whoever had seen it drops it.
+async fn events_sent_again_change_nothing(shop: &Shop) {
+    let before = mails(&shop.client).await.len();
+    let mut resend = Command::new(given::path(given::STAGE).join("handler"));
+    resend.args(["resend", "2026-01-01T00:00:00Z"]).env("OFFPEAK_MODE", "local").env("OFFPEAK_DEVHOST_URL", &shop.url);
+    let output = resend.env("OFFPEAK_DATA", shop.data().path()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("events again"), "{text}");
+    let settled = |queues: &Value| {
+        let queue = |name: &str| queues["items"].as_array().unwrap().iter().find(|it| it["name"] == name).cloned();
+        queue("mail").is_some_and(|it| it["active"] == 0 && it["deadLetters"] == 0)
+    };
+    for _ in 0..100 {
+        if settled(&shop.client.get("/dev/queues").await.gave(200).body) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(mails(&shop.client).await.len(), before);
 }
 
 async fn a_purchase_from_product_to_mail(shop: &Shop) {

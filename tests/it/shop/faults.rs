@@ -19,6 +19,7 @@ async fn bad_input_is_refused_with_a_reason_and_loses_nothing() {
     bodies_that_cannot_be_read(&shop.client, &sku).await;
     quantities_that_are_none(&shop.client, &sku).await;
     carts_of_others(&shop.client, &sku).await;
+    a_cart_that_has_expired(&shop, &sku).await;
     client_supplied_prices(&shop.client, &sku).await;
     checkouts_that_cannot_begin(&shop.client, &sku).await;
     completions_that_cannot_begin(&shop.client, &sku).await;
@@ -91,6 +92,18 @@ async fn carts_of_others(client: &Client, sku: &str) {
     mine.show("/api/v1/carts/cart_nonsense").await.refused(404, "not_found");
     mine.show(&mine.order_path()).await.refused(404, "not_found");
     assert_eq!(mine.show(&mine.cart_path()).await.gave(200).body["lines"][0]["quantity"], 1);
+}
+
+/// Nobody waits thirty days here: the store's file is told that they are over.
+async fn a_cart_that_has_expired(shop: &Shop, sku: &str) {
+    let buyer = Buyer::at_checkout(&shop.client, &[(sku, 1)]).await;
+    let total = buyer.total().await;
+    let store = rusqlite::Connection::open(shop.data().path().join("store.db")).unwrap();
+    assert_eq!(store.execute("UPDATE carts SET expires = 1 WHERE partition = ?", [&buyer.cart]).unwrap(), 1);
+    buyer.show(&buyer.cart_path()).await.refused(404, "not_found");
+    buyer.line(sku, &json!({ "quantity": 1 })).await.refused(404, "not_found");
+    buyer.start("ada@example.com").await.refused(404, "not_found");
+    buyer.complete("late", &total, "sandbox_approve").await.refused(404, "not_found");
 }
 
 async fn client_supplied_prices(client: &Client, sku: &str) {
