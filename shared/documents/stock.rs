@@ -60,7 +60,7 @@ impl Stored for HoldDocument {
 pub struct Movement {
     pub r#type: String,
     pub location: String,
-    /// `stocktake` changes what is on hand, `allocate` promises units to an order.
+    /// `stocktake` changes what is on hand, `allocate` promises units to an order, `deallocate` takes it back.
     pub kind: String,
     pub units: i64,
     /// The order or the person behind it.

@@ -93,8 +93,9 @@ pub async fn set_on_hand(
                 return Err(StockError::Changed);
             }
             let mut level = seen.map(|it| it.value.clone()).unwrap_or_default();
-            let units = on_hand - level.on_hand;
+            let before = level.on_hand;
             level.set_on_hand(on_hand)?;
+            let units = on_hand - before;
             let movement = stock::add_movement(level.seq, "stocktake", units, cause.to_owned(), now)?;
             Ok(Change { level, hold: None, movement: Some(movement) })
         },
@@ -140,14 +141,17 @@ pub async fn release(ports: &Ports, sku: &Sku, checkout: CheckoutId, fence: u32)
     change(
         ports,
         sku,
-        |seen, earlier, _now| {
+        |seen, earlier, now| {
             let (Some(seen), Some(earlier)) = (seen, earlier) else { return Ok(Change::none()) };
             let mut level = seen.value.clone();
             let hold = level.release(earlier, fence)?;
             if hold == *earlier {
                 return Ok(Change::none());
             }
-            Ok(Change { level, hold: Some(hold), movement: None })
+            let claimed = earlier.state == HoldState::Claimed;
+            let cause = checkout.order().to_string();
+            let movement = claimed.then(|| stock::add_movement(level.seq, "deallocate", hold.units, cause, now));
+            Ok(Change { level, hold: Some(hold), movement: movement.transpose()? })
         },
         Some(checkout),
     )
