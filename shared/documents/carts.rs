@@ -40,6 +40,8 @@ struct CartDocument {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     locked_until: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked_by: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     order_id: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
@@ -66,11 +68,12 @@ pub async fn read_cart(documents: &dyn Documents, id: CartId) -> Result<Option<S
     let Some(document) = documents.read(Container::Carts, &id.to_string(), ID).await? else { return Ok(None) };
     let Seen { value, etag } = parse::<CartDocument>(document)?;
     let unreadable = |reason: String| StoreError::Unreadable { id: id.to_string(), reason };
-    let state = match (value.order_id, value.locked_until) {
+    let lock = value.locked_until.zip(value.locked_by);
+    let state = match (value.order_id, lock) {
         (Some(order), _) => {
             CartState::Ordered { order: OrderId::parse(&order).map_err(|err| unreadable(err.to_string()))? }
         }
-        (None, Some(until)) => CartState::Locked { until },
+        (None, Some((until, attempt))) => CartState::Locked { until, attempt },
         (None, None) => CartState::Open,
     };
     let currency = value.currency;
@@ -101,9 +104,9 @@ pub async fn write_cart(
 
 fn put_cart(stored: &StoredCart, seen: Option<&ETag>, now: OffsetDateTime) -> Result<Write, StoreError> {
     let StoredCart { cart, token_hash } = stored;
-    let (locked_until, order_id) = match &cart.state {
+    let (lock, order_id) = match &cart.state {
         CartState::Open => (None, None),
-        CartState::Locked { until } => (Some(*until), None),
+        CartState::Locked { until, attempt } => (Some((*until, *attempt)), None),
         CartState::Ordered { order } => (None, Some(order.to_string())),
     };
     let document = CartDocument {
@@ -119,7 +122,8 @@ fn put_cart(stored: &StoredCart, seen: Option<&ETag>, now: OffsetDateTime) -> Re
                 price_when_added: Minor(line.price_when_added.minor()),
             })
             .collect(),
-        locked_until,
+        locked_until: lock.map(|(until, _)| until),
+        locked_by: lock.map(|(_, attempt)| attempt),
         order_id,
         updated_at: now,
     };

@@ -33,6 +33,8 @@ pub enum CartState {
     /// Being paid for by its checkout. After `until` the checkout itself must be asked.
     Locked {
         until: OffsetDateTime,
+        /// The number of the checkout's attempt that locked it; only that one opens it again.
+        attempt: u32,
     },
     Ordered {
         order: OrderId,

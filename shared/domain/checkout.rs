@@ -33,6 +33,8 @@ pub struct Checkout {
     pub state: CheckoutState,
     /// Completions begun so far; names the payment of each.
     pub attempts: u32,
+    /// The highest fence given to a run so far.
+    pub fence: u32,
     /// The completion that ended last without an order.
     pub last: Option<Finished>,
 }
@@ -115,6 +117,17 @@ pub struct Shortage {
 pub struct Finished {
     pub by: KeyUse,
     pub refusal: Refusal,
+    pub at: OffsetDateTime,
+}
+
+/// How long an idempotency key is remembered.
+pub const KEY_KEPT: Duration = Duration::hours(24);
+
+impl Finished {
+    /// Whether this key is still answered with this end; later it is a new key.
+    pub fn answers(&self, key: &str, now: OffsetDateTime) -> bool {
+        self.by.key == key && now < self.at + KEY_KEPT
+    }
 }
 
 impl Attempt {

@@ -92,7 +92,10 @@ impl Call {
     /// # Errors
     /// `invalid_parameter` for a weak or unreadable one.
     pub fn if_match(&self) -> Result<Option<&str>, Problem> {
-        let Some(text) = self.header_text("if-match") else { return Ok(None) };
+        if !self.headers.contains_key("if-match") {
+            return Ok(None);
+        }
+        let text = self.header_text("if-match").unwrap_or_default();
         if text == "*" {
             return Ok(Some(text));
         }

@@ -157,7 +157,7 @@ pub(super) fn opens(token: &str, token_hash: &str) -> bool {
 /// A lock whose time is over says nothing: the checkout is asked, and the cart opened again if no
 /// completion is under way. Costs a read in this rare case only.
 async fn open_lapsed_lock(shop: &Shop, stored: &mut StoredCart) -> Result<(), CartError> {
-    let CartState::Locked { until } = stored.cart.state else { return Ok(()) };
+    let CartState::Locked { until, .. } = stored.cart.state else { return Ok(()) };
     if shop.ports.clock.now() < until {
         return Ok(());
     }

@@ -194,7 +194,7 @@ fn apply(
         };
         let shipping_method = choices.shipping_method.clone().ok_or_else(|| missing("shippingMethod"))?;
         let state = CheckoutState::Open;
-        let checkout = Checkout { id, buyer, shipping_method, state, attempts: 0, last: None };
+        let checkout = Checkout { id, buyer, shipping_method, state, attempts: 0, fence: 0, last: None };
         return Ok(StoredCheckout { checkout, token_hash: token_hash.to_owned() });
     };
     match before.checkout.state {

@@ -199,10 +199,6 @@ impl From<CompleteError> for Problem {
                 Problem::new(Code::Unavailable, "Repeat the call with the same key; nothing is charged twice.")
                     .retry_after(2)
             }
-            CompleteError::Bus(err) => {
-                tracing::warn!(error = %chain(&err), "The broker did not answer.");
-                Problem::bare(Code::Unavailable).retry_after(2)
-            }
             CompleteError::Settings(err) => err.into(),
             CompleteError::Store(err) => err.into(),
         }

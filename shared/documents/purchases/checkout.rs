@@ -33,6 +33,7 @@ struct CheckoutDocument {
     buyer: BuyerDocument,
     shipping_method: String,
     attempts: u32,
+    fence: u32,
     state: StateDocument,
     last: Option<FinishedDocument>,
     #[serde(with = "time::serde::rfc3339")]
@@ -106,6 +107,8 @@ struct ShortageDocument {
 struct FinishedDocument {
     by: KeyUseDocument,
     refusal: RefusalDocument,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
 }
 
 /// # Errors
@@ -130,7 +133,8 @@ pub async fn read_checkout(
         shipping_method: value.shipping_method,
         state,
         attempts: value.attempts,
-        last: value.last.map(|it| Finished { by: it.by.into(), refusal: it.refusal.into() }),
+        fence: value.fence,
+        last: value.last.map(|it| Finished { by: it.by.into(), refusal: it.refusal.into(), at: it.at }),
     };
     Ok(Some(Seen { value: StoredCheckout { checkout, token_hash: value.token_hash }, etag }))
 }
@@ -151,8 +155,13 @@ pub fn put_checkout(stored: &StoredCheckout, seen: Option<&ETag>, now: OffsetDat
         buyer: (&checkout.buyer).into(),
         shipping_method: checkout.shipping_method.clone(),
         attempts: checkout.attempts,
+        fence: checkout.fence,
         state,
-        last: checkout.last.as_ref().map(|it| FinishedDocument { by: (&it.by).into(), refusal: (&it.refusal).into() }),
+        last: checkout.last.as_ref().map(|it| FinishedDocument {
+            by: (&it.by).into(),
+            refusal: (&it.refusal).into(),
+            at: it.at,
+        }),
         updated_at: now,
     };
     put(ID, &document, seen, None)

@@ -11,14 +11,12 @@ pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, post
 
 use std::time::Duration;
 
-use offpeak_domain::ids::CheckoutId;
+use offpeak_domain::{checkout::KEY_KEPT, ids::CheckoutId};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, create, parse};
 use crate::shared::ports::documents::{Container, Documents, ETag, StoreError, Write};
 
-/// How long an idempotency key is remembered.
-const ANSWER_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long a consumer remembers an event it has worked on; longer than any broker repeats one.
 const INBOX_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
@@ -59,7 +57,7 @@ pub async fn read_answer(
 /// # Errors
 /// `Refused` if the value has no JSON form.
 pub fn add_answer(key_hash: &str, answer: &Answer) -> Result<Write, StoreError> {
-    create(answer_id(key_hash), answer, Some(ANSWER_KEPT))
+    create(answer_id(key_hash), answer, Some(KEY_KEPT.unsigned_abs()))
 }
 
 /// Whether a consumer has worked on this event already.

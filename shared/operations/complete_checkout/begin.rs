@@ -61,13 +61,14 @@ pub(super) async fn begin(
     let now = shop.ports.clock.now();
     let mut stored = seen.value;
     stored.checkout.attempts += 1;
+    stored.checkout.fence += 1;
     stored.checkout.state = CheckoutState::Completing(Box::new(Attempt {
         number: stored.checkout.attempts,
         by: by.clone(),
         payment_method: command.payment_method.clone(),
         priced,
         step: Step::Holding,
-        fence: stored.checkout.attempts * effects::FENCES_PER_ATTEMPT,
+        fence: stored.checkout.fence,
         lease_until: Some(now + LEASE),
         hold_until: now + HOLD_FOR,
     }));

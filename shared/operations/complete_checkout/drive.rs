@@ -44,8 +44,10 @@ impl Run {
     /// Takes over from a run that is silent, with a higher fence.
     pub(super) async fn take_over(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Run, CompleteError> {
         let mut run = Run { seen, unpublished: Vec::new(), fresh: false };
-        if let CheckoutState::Completing(attempt) = &mut run.seen.value.checkout.state {
-            attempt.fence += 1;
+        let checkout = &mut run.seen.value.checkout;
+        if let CheckoutState::Completing(attempt) = &mut checkout.state {
+            checkout.fence += 1;
+            attempt.fence = checkout.fence;
         }
         run.save(shop, Vec::new(), Outgoing::default()).await?;
         Ok(run)
@@ -116,8 +118,9 @@ pub(super) async fn drive(shop: &Shop, mut run: Run) -> Result<Driven, CompleteE
                 }
             }
             Step::Undoing { refusal } => {
-                undo(shop, &mut run, &attempt, refusal).await?;
-                return Ok(Driven::Refused(refusal.clone()));
+                if undo(shop, &mut run, &attempt, refusal).await? {
+                    return Ok(Driven::Refused(refusal.clone()));
+                }
             }
         }
         if let Some(Step::ActionRequired { url }) = run.attempt().map(|it| it.step.clone())
@@ -215,8 +218,6 @@ async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> 
                 run.undo(shop, Refusal::Abandoned).await?;
                 return Ok(None);
             }
-            // Taking over renewed the lease; give it back, so that the buyer may come again at once.
-            run.step(shop, attempt.step.clone(), Vec::new()).await?;
             Ok(Some(Driven::ActionRequired { url: url.to_owned(), until: attempt.hold_until }))
         }
         Some(payment) => take_answer(shop, run, attempt, payment).await.map(|()| None),
@@ -228,8 +229,12 @@ async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> 
 async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Order>, CompleteError> {
     let id = run.id();
     if let Some(refusal) = effects::claim_stock(shop, id, attempt).await? {
-        run.undo(shop, refusal).await?;
-        return Ok(None);
+        if !effects::is_captured(shop, id, attempt).await? {
+            run.undo(shop, refusal).await?;
+            return Ok(None);
+        }
+        // Money that is taken is never given back by itself: the order stands, and a person is told.
+        tracing::error!(order.id = %id.order(), "Order {} is paid for, but its goods are short: {refusal:?}", id.order());
     }
     let total = attempt.total();
     let (authorised, captured) = if total.is_zero() {
@@ -272,12 +277,17 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
 
 /// Takes everything back that this attempt did. Its own record says that it will never be placed, so
 /// nothing here can harm a winner.
-async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) -> Result<(), CompleteError> {
+///
+/// `false`: it cannot be undone any more and goes on.
+async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) -> Result<bool, CompleteError> {
     let id = run.id();
     outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
-    effects::void(shop, id, attempt).await?;
+    if effects::void(shop, id, attempt).await? == effects::Voided::TooLate {
+        // Another run captured before it saw that it was overtaken: from here the only way is forward.
+        return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false);
+    }
     effects::release_stock(shop, id, attempt).await?;
-    effects::unlock_cart(shop, id).await?;
+    effects::unlock_cart(shop, id, attempt).await?;
     let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
     let mut also = Vec::new();
     if let Some(before) = before {
@@ -286,6 +296,6 @@ async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) 
     }
     let checkout = &mut run.seen.value.checkout;
     checkout.state = CheckoutState::Open;
-    checkout.last = Some(Finished { by: attempt.by.clone(), refusal: refusal.clone() });
-    run.save(shop, also, Outgoing::default()).await
+    checkout.last = Some(Finished { by: attempt.by.clone(), refusal: refusal.clone(), at: shop.ports.clock.now() });
+    run.save(shop, also, Outgoing::default()).await.map(|()| true)
 }

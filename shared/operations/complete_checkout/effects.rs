@@ -1,7 +1,7 @@
 //! What a completion does to the world, each thing repeatable.
 use offpeak_domain::{
     cart::{Cart, CartState},
-    checkout::{Attempt, Refusal, Shortage},
+    checkout::{Attempt, Refusal, Shortage, Step},
     ids::CheckoutId,
     order::{FulfilmentStatus, Lifecycle, PaymentStatus},
     sku::Sku,
@@ -27,9 +27,6 @@ use crate::shared::{
     },
 };
 
-/// A later attempt outranks every run of an earlier one.
-pub(super) const FENCES_PER_ATTEMPT: u32 = 1_000;
-
 /// Queue of the messages that finish what a crash left.
 const RESUME_QUEUE: &str = "checkouts";
 /// Queue of mails to send.
@@ -49,7 +46,7 @@ pub(super) async fn lock_cart(shop: &Shop, id: CheckoutId, attempt: &Attempt) ->
         if matches!(seen.value.cart.state, CartState::Ordered { .. }) {
             return Ok(false);
         }
-        seen.value.cart.state = CartState::Locked { until: attempt.hold_until };
+        seen.value.cart.state = CartState::Locked { until: attempt.hold_until, attempt: attempt.number };
         match write_cart(shop.ports.documents.as_ref(), &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
             Ok(_) => return Ok(true),
             Err(StoreError::Changed { .. }) => {}
@@ -64,9 +61,10 @@ fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
     cart.eq(attempt.priced.lines.iter().map(|line| (&line.sku, line.quantity)))
 }
 
-/// Opens the cart again, if it is locked.
-pub(super) async fn unlock_cart(shop: &Shop, id: CheckoutId) -> Result<(), CompleteError> {
-    set_cart_state(shop, id, |state| matches!(state, CartState::Locked { .. }).then_some(CartState::Open)).await
+/// Opens the cart again, if it is this attempt that locked it.
+pub(super) async fn unlock_cart(shop: &Shop, id: CheckoutId, by: &Attempt) -> Result<(), CompleteError> {
+    let mine = |state: &CartState| matches!(state, CartState::Locked { attempt, .. } if *attempt == by.number);
+    set_cart_state(shop, id, |state| mine(state).then_some(CartState::Open)).await
 }
 
 /// The cart has become an order and refuses every change from now on.
@@ -196,32 +194,72 @@ pub(super) async fn authorise(shop: &Shop, id: CheckoutId, attempt: &Attempt) ->
 pub(super) async fn capture(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Option<Payment>, CompleteError> {
     let reference = attempt.reference(id);
     match shop.ports.payments.capture(&reference).await {
-        Ok(payment) => Ok(Some(payment)),
+        Ok(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
+        Ok(payment) => {
+            let (captured, total) = (payment.captured, attempt.total());
+            Err(PaymentError::Unavailable(format!("{captured} of {total} is captured").into()).into())
+        }
         Err(PaymentError::Refused(reason)) => {
             tracing::error!(payment.id = reference, reason, "The provider refused a capture.");
-            let payment = shop.ports.payments.find(&reference).await?;
-            Ok(payment.filter(|it| it.captured == attempt.total()))
+            match shop.ports.payments.find(&reference).await? {
+                Some(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
+                // Still there to be captured: another call is at it, or the provider is confused. Try again later.
+                Some(Payment { status: PaymentState::Authorised, .. }) => {
+                    Err(PaymentError::Unavailable(reason.into()).into())
+                }
+                _ => Ok(None),
+            }
         }
         Err(err) => Err(err.into()),
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voided {
+    /// Nothing is held for this attempt any more.
+    Done,
+    /// The money is captured.
+    TooLate,
+}
+
 /// Gives back what is authorised for this attempt, if anything is.
-pub(super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<(), CompleteError> {
+pub(super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Voided, CompleteError> {
     if attempt.total().is_zero() {
-        return Ok(());
+        return Ok(Voided::Done);
     }
     let reference = attempt.reference(id);
     match shop.ports.payments.find(&reference).await? {
-        None => Ok(()),
-        Some(payment) => match payment.status {
-            PaymentState::Authorised | PaymentState::ActionRequired { .. } => {
-                shop.ports.payments.void(&reference).await?;
-                Ok(())
-            }
-            PaymentState::Declined { .. } | PaymentState::Voided => Ok(()),
-        },
+        Some(payment) if !payment.captured.is_zero() => Ok(Voided::TooLate),
+        Some(Payment { status: PaymentState::Authorised | PaymentState::ActionRequired { .. }, .. }) => {
+            shop.ports.payments.void(&reference).await?;
+            Ok(Voided::Done)
+        }
+        _ => Ok(Voided::Done),
     }
+}
+
+/// The page the buyer must still visit, if that is all there is to say: looking takes nothing over.
+pub(super) async fn still_waits(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<String>, CompleteError> {
+    let Step::ActionRequired { url } = &attempt.step else { return Ok(None) };
+    if shop.ports.clock.now() >= attempt.hold_until {
+        return Ok(None);
+    }
+    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    let waits = payment.is_some_and(|it| matches!(it.status, PaymentState::ActionRequired { .. }));
+    Ok(waits.then(|| url.clone()))
+}
+
+/// Whether the provider has taken this attempt's money.
+pub(super) async fn is_captured(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<bool, CompleteError> {
+    if attempt.total().is_zero() {
+        return Ok(false);
+    }
+    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    Ok(payment.is_some_and(|it| !it.captured.is_zero()))
 }
 
 pub(super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt, now: OffsetDateTime) -> Order {

@@ -6,7 +6,7 @@
 //!
 //! | step | effect | repeated | undone |
 //! |---|---|---|---|
-//! | begin | checkout: frozen prices, fence 1, resume message armed | etag | the rest |
+//! | begin | checkout: frozen prices, a fresh fence, resume message armed | etag | the rest |
 //! | holding | cart locked, stock held | hold keyed by checkout, fenced | cart opened, hold released |
 //! | paying | hidden order; payment authorised under the attempt's name | provider's key; asked first | voided, order failed |
 //! | finalising | stock claimed, money captured, order placed with its events | hold's state, key, etag | forward only once captured |
@@ -41,6 +41,8 @@ const ROUNDS_MAX: u32 = 6;
 
 /// How long after a lease or a hold has ended the next look comes.
 const LOOK_AFTER: time::Duration = time::Duration::seconds(5);
+/// How long after a look that failed the next one comes.
+const LOOK_AFTER_FAILURE: time::Duration = time::Duration::seconds(30);
 
 /// What the buyer asks for.
 #[derive(Clone, Debug)]
@@ -123,8 +125,6 @@ pub enum CompleteError {
     #[error(transparent)]
     Payment(#[from] PaymentError),
     #[error(transparent)]
-    Bus(#[from] BusError),
-    #[error(transparent)]
     Store(#[from] StoreError),
 }
 
@@ -177,7 +177,7 @@ async fn complete_once(
         }
         CheckoutState::Open => {
             if let Some(last) = &seen.value.checkout.last
-                && last.by.key == by.key
+                && last.answers(&by.key, now)
             {
                 same_request(&last.by, by)?;
                 return Ok(Some(Outcome::Refused(Final::Ended(last.refusal.clone()))));
@@ -194,6 +194,9 @@ async fn complete_once(
                 return Err(CompleteError::InProgress { retry_after_s });
             }
             let mine = attempt.by.key == by.key;
+            if mine && let Some(url) = effects::still_waits(shop, command.checkout, attempt).await? {
+                return Ok(Some(Outcome::ActionRequired { url }));
+            }
             let run = Run::take_over(shop, seen).await?;
             match drive::drive(shop, run).await? {
                 driven if mine => Ok(Some(driven.into())),
@@ -222,13 +225,27 @@ async fn abandon(shop: &Shop, command: &CompleteCheckout) -> Result<(), Complete
 }
 
 /// Finishes what a crash or a buyer who left has left over. Called by the message armed at the beginning;
-/// `name` is the look's name. Arms another look if it is not over.
+/// `name` is the look's name. Arms another look if it is not over, or if it failed: the broker would deliver
+/// the same message again at once, ten times, and then nobody would look any more.
 ///
 /// # Errors
-/// [`CompleteError`]: the message should come again.
-pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<(), CompleteError> {
+/// [`BusError`] if no further look could be armed: the message should come again.
+pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<(), BusError> {
     let now = shop.ports.clock.now();
-    let Some(seen) = purchases::read_checkout(shop.ports.documents.as_ref(), id).await? else { return Ok(()) };
+    match look(shop, id, now).await {
+        Ok(None) => Ok(()),
+        Ok(Some(until)) => look_again(shop, id, name, until + LOOK_AFTER).await,
+        Err(err) => {
+            let error = crate::shared::ports::chain(&err);
+            tracing::warn!(checkout.id = %id, error, "A checkout could not be finished yet.");
+            look_again(shop, id, name, now + LOOK_AFTER_FAILURE).await
+        }
+    }
+}
+
+/// Answers until when there is nothing to do, if it is not over.
+async fn look(shop: &Shop, id: CheckoutId, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, CompleteError> {
+    let Some(seen) = purchases::read_checkout(shop.ports.documents.as_ref(), id).await? else { return Ok(None) };
     let again = match &seen.value.checkout.state {
         CheckoutState::Completing(attempt) => {
             let waits = matches!(attempt.step, Step::ActionRequired { .. }).then_some(attempt.hold_until);
@@ -245,10 +262,7 @@ pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<
         CheckoutState::Open => None,
     };
     outbox::publish_left(shop, id).await?;
-    match again {
-        None => Ok(()),
-        Some(until) => look_again(shop, id, name, until + LOOK_AFTER).await,
-    }
+    Ok(again)
 }
 
 /// Takes over and drives; answers until when it waits for the buyer.
@@ -261,11 +275,10 @@ async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<Offset
 }
 
 /// The next look's id follows from this one's, so a look delivered twice arms one next look.
-async fn look_again(shop: &Shop, id: CheckoutId, name: &str, at: OffsetDateTime) -> Result<(), CompleteError> {
+async fn look_again(shop: &Shop, id: CheckoutId, name: &str, at: OffsetDateTime) -> Result<(), BusError> {
     let (stem, count) = name.rsplit_once('+').map_or((name, 0), |(stem, count)| (stem, count.parse().unwrap_or(0)));
     let next = effects::resume_message(id, &format!("{stem}+{}", count + 1_u32), at);
-    shop.ports.bus.send(&next).await?;
-    Ok(())
+    shop.ports.bus.send(&next).await
 }
 
 fn not_found(err: checkouts::CheckoutError) -> CompleteError {

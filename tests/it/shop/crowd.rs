@@ -1,5 +1,11 @@
 //! Many at once, with processes killed under them: nothing oversold, doubled or lost.
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -62,13 +68,20 @@ async fn sell_out(options: &Options, victim: &Victim) {
     let total = buyers[0].total().await;
 
     let mut paying = JoinSet::new();
+    let done = Arc::new(AtomicUsize::new(0));
     for (number, buyer) in buyers.iter().cloned().enumerate() {
-        let total = total.clone();
-        paying.spawn(async move { buyer.insist(&format!("key-{number}"), &total, "sandbox_approve").await });
+        let (total, done) = (total.clone(), Arc::clone(&done));
+        paying.spawn(async move {
+            let answer = buyer.insist(&format!("key-{number}"), &total, "sandbox_approve").await;
+            done.fetch_add(1, Ordering::Relaxed);
+            answer
+        });
     }
     for _ in 0..KILLS {
-        // Long enough for some to be under way, short enough that some are not.
-        tokio::time::sleep(Duration::from_millis(120)).await;
+        // Some are under way and some are not: a dead handler takes longer than this to be back.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let left = BUYERS - done.load(Ordering::Relaxed);
+        assert!(left > 0 || matches!(victim, Victim::Nobody), "a kill after everyone was done shows nothing");
         match victim {
             Victim::Nobody => {}
             Victim::Handlers => drop(shop.kill_handlers()),
@@ -127,7 +140,7 @@ async fn fifty_at_once_make_one_checkout_and_one_order() {
     assert!(completed.iter().all(|it| it.status == 200 && it.body["id"] == completed[0].body["id"]));
     assert_eq!(payments(&shop.client).await.len(), 1);
     assert_eq!(payments(&shop.client).await[0]["captured"], total["amount"]);
-    wait_for_mails(&shop.client, 1).await;
+    assert_eq!(wait_for_mails(&shop.client, 1).await.len(), 1);
     assert_eq!(stock(&shop.client, &sku).await["allocated"], 1);
     shop.stop("INT");
 }

@@ -187,15 +187,15 @@ async fn stock_that_is_not_yours(client: &Client, sku: &str) {
     let (head, signature) = token.rsplit_once('.').unwrap();
     let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
     put(&forged).json(&body).send().await.refused(401, "unauthenticated");
-    let expired = client.post("/dev/token", &json!({ "sub": "s", "roles": ["owner"], "expiresIn": -3600 })).await;
-    if expired.status == 200 {
-        put(expired.at("/access_token")).json(&body).send().await.refused(401, "unauthenticated");
-    }
+    let expired =
+        client.post("/dev/token", &json!({ "sub": "s", "roles": ["owner"], "expiresIn": -3600 })).await.gave(200);
+    put(expired.at("/access_token")).json(&body).send().await.refused(401, "unauthenticated");
     let reader = client.post("/dev/token", &json!({ "sub": "s", "scopes": ["read_stock"] })).await.gave(200);
     put(reader.at("/access_token")).json(&body).send().await.refused(403, "forbidden");
     let unguarded = client.call(Method::PUT, &path).header("authorization", &format!("Bearer {token}"));
     unguarded.json(&body).send().await.refused(428, "precondition_required");
-    for on_hand in [json!(-1), json!(1.5), json!(1e18)] {
+    count_stock(client, sku, 5).await.gave(200);
+    for on_hand in [json!(-1), json!(1.5), json!(1e18), json!(i64::MIN), json!(i64::MAX)] {
         let body = json!({ "location": "main", "onHand": on_hand });
         put(&token).json(&body).send().await.refused(422, "validation_failed");
     }
