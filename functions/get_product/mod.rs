@@ -12,6 +12,7 @@ use crate::shared::{
         reply::Reply,
         room::{Room, answering},
     },
+    operations::offers::FRESH,
 };
 
 pub(super) const ROOM: Room<App> =
@@ -22,7 +23,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
         return Err(Problem::new(Code::NotFound, "No product has this slug."));
     };
     if call.has_version(&page.etag) {
-        return Ok(Reply::not_modified(&page.etag));
+        return Ok(Reply::not_modified(&page.etag).public_for(FRESH.as_secs()));
     }
-    Ok(Reply::ready(StatusCode::OK, page.json.clone()).etag(&page.etag))
+    Ok(Reply::ready(StatusCode::OK, page.json.clone()).etag(&page.etag).public_for(FRESH.as_secs()))
 }

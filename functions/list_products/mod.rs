@@ -12,6 +12,7 @@ use crate::shared::{
     },
     operations::{
         list_products::{ListProducts, ListProductsError, list_products},
+        offers::FRESH,
         product_view::ProductView,
     },
 };
@@ -40,7 +41,8 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let ListProductsQuery { category, q, sort, limit, after } = call.query()?;
     let asked = ListProducts { category, q, sort, limit, after };
     let page = list_products(&app.shop.ports, &app.shop.catalogue, &asked).await?;
-    Reply::ok(&ListProductsView { items: page.items, next_after: page.next })
+    let view = ListProductsView { items: page.items, next_after: page.next };
+    Ok(Reply::ok(&view)?.public_for(FRESH.as_secs()))
 }
 
 impl From<ListProductsError> for Problem {

@@ -25,7 +25,11 @@ pub(super) fn reply(reply: Reply) -> Response {
     let mut response = Response::new(reply.body.into());
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    // An answer is its caller's alone unless its room says otherwise: carts are opened by a header that no
+    // cache in front of us knows.
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     response
 }
 

@@ -69,6 +69,12 @@ impl Reply {
         self
     }
 
+    /// Anyone may keep this answer for so long; without it nobody may.
+    #[must_use]
+    pub fn public_for(self, seconds: u64) -> Reply {
+        self.header(header::CACHE_CONTROL, &format!("public, max-age={seconds}"))
+    }
+
     /// A strong `ETag`.
     #[must_use]
     pub fn etag(self, etag: &str) -> Reply {
