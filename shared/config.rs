@@ -14,7 +14,7 @@ pub struct Config {
     pub port: Option<u16>,
     /// Filter of log lines, e.g. `info`.
     pub log: String,
-    /// On one machine: counts store operations in an answer header, wide rate limits.
+    /// On one machine: counts store operations in an answer header.
     pub local: bool,
     pub store: StoreConfig,
     pub bus: BusConfig,
@@ -137,6 +137,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Adapters that would take an order without money, or a mail nowhere, are for one machine only.
+    fn only_local(&mut self, name: &str, adapter: &str, toy: &str) {
+        if !self.local && adapter == toy {
+            self.faults.push(format!("{name} is `{toy}`, which is for OFFPEAK_MODE=local only"));
+        }
+    }
+
     fn required(&mut self, name: &str, purpose: &str) -> String {
         match self.text(name) {
             Some(text) => text,
@@ -199,6 +206,7 @@ impl Reader<'_> {
 
     fn payments(&mut self) -> PaymentsConfig {
         let adapter = self.adapter("OFFPEAK_PAYMENTS", "the payment provider", "sandbox", &["sandbox"]);
+        self.only_local("OFFPEAK_PAYMENTS", &adapter, "sandbox");
         if adapter.is_empty() {
             return PaymentsConfig::Sandbox { url: nowhere() };
         }
@@ -222,6 +230,7 @@ impl Reader<'_> {
 
     fn mail(&mut self) -> MailConfig {
         let adapter = self.adapter("OFFPEAK_MAIL", "mail to shoppers", "files", &["files", "smtp"]);
+        self.only_local("OFFPEAK_MAIL", &adapter, "files");
         let from = match self.text("OFFPEAK_MAIL_FROM") {
             Some(from) => from,
             None if self.local => "Offpeak <shop@offpeak.example>".to_owned(),
@@ -288,11 +297,22 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_named_and_a_secret_is_not_shown() {
-        let faults =
-            read(&[("OFFPEAK_MODE", "cloud"), ("OFFPEAK_STORE", "oracle"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "x")])
-                .unwrap_err()
-                .0;
-        for part in ["OFFPEAK_MODE is `cloud`", "OFFPEAK_STORE is `oracle`", "FUNCTIONS_CUSTOMHANDLER_PORT is `x`"] {
+        let faults = read(&[
+            ("OFFPEAK_MODE", "cloud"),
+            ("OFFPEAK_STORE", "oracle"),
+            ("OFFPEAK_PAYMENTS", "sandbox"),
+            ("OFFPEAK_MAIL", "files"),
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
+        ])
+        .unwrap_err()
+        .0;
+        for part in [
+            "OFFPEAK_MODE is `cloud`",
+            "OFFPEAK_STORE is `oracle`",
+            "FUNCTIONS_CUSTOMHANDLER_PORT is `x`",
+            "OFFPEAK_PAYMENTS is `sandbox`, which",
+            "OFFPEAK_MAIL is `files`, which",
+        ] {
             assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
         }
         assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "(secret)");

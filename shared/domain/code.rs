@@ -55,7 +55,6 @@ codes! {
     ValidationFailed = "validation_failed",
     UnknownSku = "unknown_sku",
     IdempotencyKeyReused = "idempotency_key_reused",
-    RateLimited = "rate_limited",
     HeadersTooLarge = "headers_too_large",
     Internal = "internal",
     Unavailable = "unavailable",

@@ -117,7 +117,6 @@ fn status(code: Code) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -152,7 +151,6 @@ fn title(code: Code) -> &'static str {
         Code::ValidationFailed => "The request cannot be accepted as it is",
         Code::UnknownSku => "There is no such product for sale",
         Code::IdempotencyKeyReused => "The Idempotency-Key was used for another request",
-        Code::RateLimited => "Too many requests",
         Code::HeadersTooLarge => "The request headers are too large",
         Code::Internal => "Something is broken on our side",
         Code::Unavailable => "Try again in a moment",
