@@ -26,6 +26,7 @@ async fn a_cart_becomes_a_paid_order() {
     another_way_to_pay_replaces_a_challenge(&shop).await;
     a_lost_answer_charges_once(&shop).await;
     a_wrong_total_charges_nothing(&shop).await;
+    a_price_that_rose_is_shown_before_it_is_charged(&shop).await;
     what_is_sold_out_is_refused_with_what_is_left(&shop).await;
     events_sent_again_change_nothing(&shop).await;
     shop.stop("INT");
@@ -34,8 +35,8 @@ async fn a_cart_becomes_a_paid_order() {
 /// What a broker has lost is sent again from the outbox; whoever had seen it drops it. The mailbox is emptied,
 /// so that only the purchase's inbox can tell, and the broker forgets which ids it has seen.
 async fn events_sent_again_change_nothing(shop: &Shop) {
-    let sent = mails(&shop.client).await.len();
-    assert!(sent > 0);
+    let orders = payments(&shop.client).await.iter().filter(|it| it["captured"] != "0").count();
+    assert_eq!(wait_for_mails(&shop.client, orders).await.len(), orders);
     for mail in std::fs::read_dir(shop.data().path().join("mail")).unwrap() {
         std::fs::remove_file(mail.unwrap().path()).unwrap();
     }
@@ -75,6 +76,7 @@ async fn a_purchase_from_product_to_mail(shop: &Shop) {
 
     let buyer = Buyer::with(client, &[(sku, 2)]).await;
     let cart = buyer.show(&buyer.cart_path()).await.gave(200);
+    assert_eq!((cart.header("cache-control"), product.header("cache-control")), ("no-store", "public, max-age=10"));
     assert_eq!(minor(&cart.body["totals"]["subtotal"]), 2 * minor(&product.body["variants"][0]["price"]));
     let checkout = buyer.start("ada@example.com").await.gave(201);
     assert_eq!(buyer.start("ada@example.com").await.gave(200).at("/id"), checkout.at("/id"));
@@ -194,6 +196,32 @@ async fn a_wrong_total_charges_nothing(shop: &Shop) {
     assert!(refused.body["changedLines"].is_array());
     let id = buyer.checkout_path().rsplit('/').next().unwrap().to_owned();
     assert!(payments(&shop.client).await.iter().all(|it| it["checkoutId"] != id.as_str()));
+}
+
+/// P7: the price rises between the checkout and the payment.
+async fn a_price_that_rose_is_shown_before_it_is_charged(shop: &Shop) {
+    import(shop, "sku,title,price,onHand\nRISING-1,Rising loaf,5.00,10\n");
+    let buyer = Buyer::at_checkout(&shop.client, &[("RISING-1", 2)]).await;
+    let total = buyer.total().await;
+    import(shop, "sku,title,price,onHand\nRISING-1,Rising loaf,6.00,10\n");
+    let refused = buyer.complete("old price", &total, "sandbox_approve").await.refused(409, "cart_changed");
+    let more = json!({ "amount": (minor(&total) + 200).to_string(), "currency": "GBP" });
+    assert_eq!((&refused.body["expectedTotal"], &refused.body["actualTotal"]), (&total, &more));
+    let pounds = |amount: &str| json!({ "amount": amount, "currency": "GBP" });
+    let line = json!([{ "sku": "RISING-1", "was": pounds("500"), "now": pounds("600") }]);
+    assert_eq!(refused.body["changedLines"], line);
+    let order = buyer.complete("new price", &more, "sandbox_approve").await.gave(200);
+    assert_eq!(order.body["payment"]["captured"], more);
+}
+
+/// Loads a price list into the running shop.
+fn import(shop: &Shop, list: &str) {
+    let file = shop.data().path().join("list.csv");
+    std::fs::write(&file, list).unwrap();
+    let mut import = Command::new(given::path(given::STAGE).join("handler"));
+    import.arg("import").arg(&file).env("OFFPEAK_MODE", "local").env("OFFPEAK_DATA", shop.data().path());
+    let output = import.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 async fn what_is_sold_out_is_refused_with_what_is_left(shop: &Shop) {
