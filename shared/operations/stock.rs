@@ -23,6 +23,9 @@ pub use crate::shared::documents::stock::MAIN;
 /// How long one change of one SKU may take, waiting for others included.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long one waits for one's turn of it; whoever stands still must not stop everyone.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Buyers of one SKU in one process queue here instead of losing against each other in the store.
 /// Right without it (the etag decides), only slower.
 static GATES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
@@ -214,7 +217,8 @@ where
     D: Fn(Option<&Seen<Level>>, Option<&Hold>, OffsetDateTime) -> Result<Change, StockError>,
 {
     let work = async {
-        let _turn = GATES[gate(sku)].lock().await;
+        // Without a turn one goes on all the same.
+        let _turn = tokio::time::timeout(TURN, GATES[gate(sku)].lock()).await;
         let mut pause = Duration::from_millis(1);
         loop {
             match attempt(ports, sku, &decide, checkout).await {

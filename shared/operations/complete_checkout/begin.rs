@@ -29,11 +29,12 @@ pub(super) async fn begin(
     by: &KeyUse,
     seen: Seen<StoredCheckout>,
 ) -> Result<Begun, CompleteError> {
-    let cart = match carts::open_cart(shop, command.checkout.cart(), &command.token).await {
-        Ok(seen) => seen.value.cart,
+    let priced_cart = match carts::open_cart(shop, command.checkout.cart(), &command.token).await {
+        Ok(seen) => seen,
         Err(carts::CartError::Store(err)) => return Err(err.into()),
         Err(_) => return Err(CompleteError::NotFound),
     };
+    let cart = &priced_cart.value.cart;
     if cart.lines.is_empty() {
         return Ok(Begun::Refused(Final::Empty));
     }
@@ -47,14 +48,14 @@ pub(super) async fn begin(
     let settings = shop.settings_latest().await?;
     let checkout = &seen.value.checkout;
     let country = checkout.buyer.shipping_address.country;
-    let lines = carts::sellable(&cart, &offers);
+    let lines = carts::sellable(cart, &offers);
     let priced = match pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method)) {
         Ok(priced) => priced,
         Err(err) => return Ok(Begun::Refused(Final::Pricing(err))),
     };
     let actual = priced.totals.total;
     if actual != command.expected_total {
-        let changed = changed(&cart, &offers);
+        let changed = changed(cart, &offers);
         return Ok(Begun::Refused(Final::TotalChanged { expected: command.expected_total, actual, changed }));
     }
 
@@ -80,7 +81,8 @@ pub(super) async fn begin(
     let etags = purchases::write(shop.ports.documents.as_ref(), command.checkout, writes).await?;
     let etag = etags.first().cloned().unwrap_or(ETag(String::new()));
     let events = outgoing.written(command.checkout, &etags);
-    Ok(Begun::Run(Box::new(Run { seen: Seen { value: stored, etag }, unpublished: events, fresh: true })))
+    let seen = Seen { value: stored, etag };
+    Ok(Begun::Run(Box::new(Run { seen, unpublished: events, fresh: true, cart: Some(priced_cart) })))
 }
 
 fn changed(cart: &Cart, offers: &[Option<Offer>]) -> Vec<ChangedLine> {

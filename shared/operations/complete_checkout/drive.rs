@@ -13,6 +13,7 @@ use super::{
 use crate::shared::{
     documents::{
         Seen,
+        carts::StoredCart,
         purchases::{self, Event, Order, StoredCheckout},
     },
     operations::Shop,
@@ -32,6 +33,8 @@ pub(super) struct Run {
     pub(super) unpublished: Vec<Event>,
     /// Nobody ran this attempt before: the provider cannot know its payment yet.
     pub(super) fresh: bool,
+    /// The cart as it was priced, read before the attempt began.
+    pub(super) cart: Option<Seen<StoredCart>>,
 }
 
 pub(super) enum Driven {
@@ -43,7 +46,7 @@ pub(super) enum Driven {
 impl Run {
     /// Takes over from a run that is silent, with a higher fence.
     pub(super) async fn take_over(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Run, CompleteError> {
-        let mut run = Run { seen, unpublished: Vec::new(), fresh: false };
+        let mut run = Run { seen, unpublished: Vec::new(), fresh: false, cart: None };
         let checkout = &mut run.seen.value.checkout;
         if let CheckoutState::Completing(attempt) = &mut checkout.state {
             checkout.fence += 1;
@@ -141,8 +144,10 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
         return run.undo(shop, Refusal::Abandoned).await;
     }
     let arming = outbox::publish_inline(shop, std::mem::take(&mut run.unpublished));
+    let cart = run.cart.take();
+    let owned = &run.seen;
     let holding = async {
-        if !effects::lock_cart(shop, id, attempt).await? {
+        if !effects::lock_cart(shop, owned, attempt, cart).await? {
             return Ok(Some(Refusal::CartChanged));
         }
         effects::hold_stock(shop, id, attempt).await

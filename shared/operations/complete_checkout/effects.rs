@@ -13,7 +13,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{CompleteError, Outcome};
 use crate::shared::{
     documents::{
-        carts::{read_cart, write_cart},
+        Seen,
+        carts::{StoredCart, read_cart, write_cart},
         purchases::{self, Order, OrderPayment, StoredCheckout},
     },
     operations::{
@@ -36,10 +37,22 @@ const ORDERS_TOPIC: &str = "orders";
 
 const CONFLICTS_MAX: u32 = 10;
 
-/// Locks the cart for this attempt; `false` if it no longer holds what was priced.
-pub(super) async fn lock_cart(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<bool, CompleteError> {
+/// Locks the cart for this attempt; `false` if it no longer holds what was priced. `priced` is the cart as
+/// it was read before the attempt began: any later run has changed it, so it needs no second look.
+pub(super) async fn lock_cart(
+    shop: &Shop,
+    owned: &Seen<StoredCheckout>,
+    attempt: &Attempt,
+    mut priced: Option<Seen<StoredCart>>,
+) -> Result<bool, CompleteError> {
     for _ in 0..CONFLICTS_MAX {
-        let Some(mut seen) = read_cart(shop.ports.documents.as_ref(), id.cart()).await? else { return Ok(false) };
+        let mut seen = match priced.take() {
+            Some(seen) => seen,
+            None => match read_own_cart(shop, owned).await? {
+                Some(seen) => seen,
+                None => return Ok(false),
+            },
+        };
         if !same_lines(&seen.value.cart, attempt) {
             return Ok(false);
         }
@@ -65,6 +78,19 @@ fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
 pub(super) async fn unlock_cart(shop: &Shop, id: CheckoutId, by: &Attempt) -> Result<(), CompleteError> {
     let mine = |state: &CartState| matches!(state, CartState::Locked { attempt, .. } if *attempt == by.number);
     set_cart_state(shop, id, |state| mine(state).then_some(CartState::Open)).await
+}
+
+/// The cart, for a run that owns its checkout. Ownership is asked after the cart is read: a run that takes
+/// over later changes the cart later, and then the version read here is refused.
+async fn read_own_cart(shop: &Shop, owned: &Seen<StoredCheckout>) -> Result<Option<Seen<StoredCart>>, CompleteError> {
+    let documents = shop.ports.documents.as_ref();
+    let id = owned.value.checkout.id;
+    let cart = read_cart(documents, id.cart()).await?;
+    let present = purchases::read_checkout(documents, id).await?;
+    if present.is_none_or(|it| it.etag != owned.etag) {
+        return Err(StoreError::Changed { id: id.to_string() }.into());
+    }
+    Ok(cart)
 }
 
 /// The cart has become an order and refuses every change from now on.

@@ -267,10 +267,13 @@ async fn look(shop: &Shop, id: CheckoutId, now: OffsetDateTime) -> Result<Option
 
 /// Takes over and drives; answers until when it waits for the buyer.
 async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<OffsetDateTime>, CompleteError> {
+    let id = seen.value.checkout.id;
     let run = Run::take_over(shop, seen).await?;
     match drive::drive(shop, run).await? {
         Driven::ActionRequired { until, .. } => Ok(Some(until)),
-        Driven::Placed(_) | Driven::Refused(_) => Ok(None),
+        // Whoever comes later finds nothing to do: the cart is seen to here, or this message comes again.
+        Driven::Placed(_) => effects::mark_cart_ordered(shop, id).await.map(|()| None),
+        Driven::Refused(_) => Ok(None),
     }
 }
 
