@@ -13,5 +13,6 @@ mod documents_contract;
 mod given;
 mod host;
 mod mail_contract;
+mod saga;
 mod shop;
 mod tidy;
