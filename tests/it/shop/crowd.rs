@@ -144,3 +144,28 @@ async fn fifty_at_once_make_one_checkout_and_one_order() {
     assert_eq!(stock(&shop.client, &sku).await["allocated"], 1);
     shop.stop("INT");
 }
+
+/// P3: while the first call with a key runs, the others are told to ask again; then all get its bytes.
+#[tokio::test]
+async fn one_key_sent_by_many_at_once_is_one_attempt() {
+    let shop = Shop::start(&Options::default());
+    let sku = skus(&shop.client, 1).await.pop().unwrap();
+    let buyer = Buyer::at_checkout(&shop.client, &[(sku.as_str(), 1)]).await;
+    let total = buyer.total().await;
+    let mut completing = JoinSet::new();
+    for _ in 0..100 {
+        let (buyer, total) = (buyer.clone(), total.clone());
+        completing.spawn(async move { buyer.complete("one key", &total, "sandbox_approve").await });
+    }
+    let answers = completing.join_all().await;
+    let (placed, busy): (Vec<_>, Vec<_>) = answers.into_iter().partition(|it| it.status == 200);
+    for answer in busy {
+        let answer = answer.refused(409, "completion_in_progress");
+        assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+    }
+    let order = buyer.insist("one key", &total, "sandbox_approve").await.gave(200);
+    assert_eq!(order.header("idempotent-replayed"), "true");
+    assert!(placed.iter().all(|it| it.text == order.text));
+    assert_eq!(payments(&shop.client).await.len(), 1);
+    shop.stop("INT");
+}
