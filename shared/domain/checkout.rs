@@ -16,7 +16,8 @@ use crate::{
     sku::Sku,
 };
 
-/// How long a run may be silent. Longer than any time-out inside one step.
+/// How long a run may be silent before another may take over. Longer than asking the provider twice; a store
+/// that is slow as well can outlast it, and then etag and fence stop the older run.
 pub const LEASE: Duration = Duration::seconds(10);
 /// When the resume message first looks after a run; after the lease.
 pub const RESUME_AFTER: Duration = Duration::seconds(15);

@@ -2,7 +2,8 @@
 //! with the staged handler.
 //!
 //! What must stay true: a test names no port and no folder of its own, and leaves no process behind,
-//! also when it fails or is killed. Nothing here waits for a length of time, only for something to happen.
+//! also when it fails or is killed. Nothing passes because time went by: a pause
+//! only spaces kills and questions, and what is waited for is something that happens.
 mod buyer;
 mod buying;
 mod client;
