@@ -1,0 +1,102 @@
+//! The cart of a purchase: locked while it is being paid for, opened again, marked as ordered.
+use offpeak_domain::{
+    cart::{Cart, CartState},
+    checkout::Attempt,
+    ids::CheckoutId,
+};
+
+use super::super::CompleteError;
+use crate::shared::{
+    documents::{
+        Seen,
+        carts::{StoredCart, read_cart, write_cart},
+        purchases::{self, StoredCheckout},
+    },
+    operations::Shop,
+    ports::documents::StoreError,
+};
+
+const CONFLICTS_MAX: u32 = 10;
+
+/// Locks the cart for this attempt; `false` if it no longer holds what was priced. `priced` is the cart as
+/// it was read before the attempt began: any later run has changed it, so it needs no second look.
+pub(in super::super) async fn lock_cart(
+    shop: &Shop,
+    owned: &Seen<StoredCheckout>,
+    attempt: &Attempt,
+    mut priced: Option<Seen<StoredCart>>,
+) -> Result<bool, CompleteError> {
+    for _ in 0..CONFLICTS_MAX {
+        let mut seen = match priced.take() {
+            Some(seen) => seen,
+            None => match read_own_cart(shop, owned).await? {
+                Some(seen) => seen,
+                None => return Ok(false),
+            },
+        };
+        if !same_lines(&seen.value.cart, attempt) {
+            return Ok(false);
+        }
+        if matches!(seen.value.cart.state, CartState::Ordered { .. }) {
+            return Ok(false);
+        }
+        seen.value.cart.state = CartState::Locked { until: attempt.hold_until, attempt: attempt.number };
+        match write_cart(shop.ports.documents.as_ref(), &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::Changed { .. }) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(false)
+}
+
+fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
+    let cart = cart.lines.iter().map(|line| (&line.sku, line.quantity));
+    cart.eq(attempt.priced.lines.iter().map(|line| (&line.sku, line.quantity)))
+}
+
+/// Opens the cart again, if it is this attempt that locked it.
+pub(in super::super) async fn unlock_cart(shop: &Shop, id: CheckoutId, by: &Attempt) -> Result<(), CompleteError> {
+    let mine = |state: &CartState| matches!(state, CartState::Locked { attempt, .. } if *attempt == by.number);
+    set_cart_state(shop, id, |state| mine(state).then_some(CartState::Open)).await
+}
+
+/// The cart, for a run that owns its checkout. Ownership is asked after the cart is read: a run that takes
+/// over later changes the cart later, and then the version read here is refused.
+async fn read_own_cart(shop: &Shop, owned: &Seen<StoredCheckout>) -> Result<Option<Seen<StoredCart>>, CompleteError> {
+    let documents = shop.ports.documents.as_ref();
+    let id = owned.value.checkout.id;
+    let cart = read_cart(documents, id.cart()).await?;
+    let present = purchases::read_checkout(documents, id).await?;
+    if present.is_none_or(|it| it.etag != owned.etag) {
+        return Err(StoreError::Changed { id: id.to_string() }.into());
+    }
+    Ok(cart)
+}
+
+/// The cart has become an order and refuses every change from now on.
+pub(in super::super) async fn mark_cart_ordered(shop: &Shop, id: CheckoutId) -> Result<(), CompleteError> {
+    let order = id.order();
+    let next =
+        move |state: &CartState| (!matches!(state, CartState::Ordered { .. })).then_some(CartState::Ordered { order });
+    set_cart_state(shop, id, next).await
+}
+
+async fn set_cart_state(
+    shop: &Shop,
+    id: CheckoutId,
+    next: impl Fn(&CartState) -> Option<CartState>,
+) -> Result<(), CompleteError> {
+    let documents = shop.ports.documents.as_ref();
+    for attempt in 1..=CONFLICTS_MAX {
+        let Some(mut seen) = read_cart(documents, id.cart()).await? else { return Ok(()) };
+        let Some(state) = next(&seen.value.cart.state) else { return Ok(()) };
+        seen.value.cart.state = state;
+        match write_cart(documents, &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Changed { .. }) if attempt < CONFLICTS_MAX => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}

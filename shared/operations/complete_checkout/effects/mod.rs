@@ -1,0 +1,11 @@
+//! What a completion does to the world, each thing repeatable; one file per what it is done to.
+mod cart;
+mod order;
+mod payment;
+mod stock;
+
+pub(super) use cart::{lock_cart, mark_cart_ordered, unlock_cart};
+pub(crate) use order::resume_message;
+pub(super) use order::{confirmation_mail, order_placed, pending_order, placed};
+pub(super) use payment::{Voided, authorise, capture, is_captured, still_waits, void};
+pub(super) use stock::{claim_stock, hold_stock, release_stock};

@@ -1,0 +1,125 @@
+//! The money of a purchase: asked for once, taken, given back. An answer may be lost, so the provider is asked.
+use offpeak_domain::{
+    checkout::{Attempt, Step},
+    ids::CheckoutId,
+};
+
+use super::super::CompleteError;
+use crate::shared::{
+    operations::Shop,
+    ports::payments::{Authorise, Payment, PaymentError, PaymentState},
+};
+
+/// Asks for the money; when the answer is lost, asks what became of it.
+pub(in super::super) async fn authorise(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Payment, CompleteError> {
+    let request = Authorise {
+        reference: attempt.reference(id),
+        checkout_id: id.to_string(),
+        amount: attempt.total(),
+        method: attempt.payment_method.clone(),
+    };
+    match shop.ports.payments.authorise(&request).await {
+        Ok(payment) => Ok(payment),
+        Err(lost @ PaymentError::Unavailable(_)) => {
+            let found = shop.ports.payments.find(&request.reference).await?;
+            found.ok_or(CompleteError::Payment(lost))
+        }
+        // The provider will never do this: a decline in all but name.
+        Err(PaymentError::Refused(reason)) => {
+            tracing::warn!(payment.id = request.reference, reason, "The provider refused a payment.");
+            let nothing = offpeak_domain::money::Money::zero(request.amount.currency());
+            Ok(Payment {
+                reference: request.reference,
+                status: PaymentState::Declined { reason: "refused_by_provider".to_owned() },
+                authorised: nothing,
+                captured: nothing,
+                refunded: nothing,
+                voided: nothing,
+            })
+        }
+    }
+}
+
+/// Takes the authorised money. `None`: the provider will not, and has not.
+pub(in super::super) async fn capture(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<Payment>, CompleteError> {
+    let reference = attempt.reference(id);
+    match shop.ports.payments.capture(&reference).await {
+        Ok(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
+        Ok(payment) => {
+            let (captured, total) = (payment.captured, attempt.total());
+            Err(PaymentError::Unavailable(format!("{captured} of {total} is captured").into()).into())
+        }
+        Err(PaymentError::Refused(reason)) => {
+            tracing::error!(payment.id = reference, reason, "The provider refused a capture.");
+            match shop.ports.payments.find(&reference).await? {
+                Some(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
+                // Still there to be captured: another call is at it, or the provider is confused. Try again later.
+                Some(Payment { status: PaymentState::Authorised, .. }) => {
+                    Err(PaymentError::Unavailable(reason.into()).into())
+                }
+                _ => Ok(None),
+            }
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Voided {
+    /// Nothing is held for this attempt any more.
+    Done,
+    /// The money is captured.
+    TooLate,
+}
+
+/// Gives back what is authorised for this attempt, if anything is.
+pub(in super::super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Voided, CompleteError> {
+    if attempt.total().is_zero() {
+        return Ok(Voided::Done);
+    }
+    let reference = attempt.reference(id);
+    match shop.ports.payments.find(&reference).await? {
+        Some(payment) if !payment.captured.is_zero() => Ok(Voided::TooLate),
+        Some(Payment { status: PaymentState::Authorised | PaymentState::ActionRequired { .. }, .. }) => {
+            shop.ports.payments.void(&reference).await?;
+            Ok(Voided::Done)
+        }
+        _ => Ok(Voided::Done),
+    }
+}
+
+/// The page the buyer must still visit, if that is all there is to say: looking takes nothing over.
+pub(in super::super) async fn still_waits(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<String>, CompleteError> {
+    let Step::ActionRequired { url } = &attempt.step else { return Ok(None) };
+    if shop.ports.clock.now() >= attempt.hold_until {
+        return Ok(None);
+    }
+    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    let waits = payment.is_some_and(|it| matches!(it.status, PaymentState::ActionRequired { .. }));
+    Ok(waits.then(|| url.clone()))
+}
+
+/// Whether the provider has taken this attempt's money.
+pub(in super::super) async fn is_captured(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<bool, CompleteError> {
+    if attempt.total().is_zero() {
+        return Ok(false);
+    }
+    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    Ok(payment.is_some_and(|it| !it.captured.is_zero()))
+}
