@@ -1,12 +1,17 @@
 //! Container `stores`, partition `main`: the store's settings.
 use offpeak_domain::{
-    address::Country,
+    address::{Address, Country},
     money::{Currency, Money},
-    store::{Rate, ShippingRate, StoreSettings, TaxRule},
+    quantity::QUANTITY_MAX,
+    sku::Sku,
+    store::{
+        GUEST_LOOKUP_HOURS, Pickup, QuantityLimits, Rate, ShippingRate, SkuLimit, StoreSettings, TaxProvider,
+        TaxReason, TaxRule, Zone,
+    },
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Minor, Seen, Stored, currency_text, parse, put};
+use super::{Minor, Seen, Stored, currency_text, parse, put, sku_text};
 use crate::shared::ports::documents::{Container, Document, Documents, ETag, StoreError, Write};
 
 /// The one store of this deployment.
@@ -23,14 +28,29 @@ struct SettingsDocument {
     prices_include_tax: bool,
     taxes: Vec<TaxDocument>,
     shipping: Vec<ShippingDocument>,
+    // What follows came later: a document without it means what the defaults say.
+    #[serde(default)]
+    limits: LimitsDocument,
+    #[serde(default = "guest_lookup_hours")]
+    guest_lookup_hours: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_provider: Option<TaxProviderDocument>,
+}
+
+fn guest_lookup_hours() -> u32 {
+    GUEST_LOOKUP_HOURS
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TaxDocument {
     country: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     class: Option<String>,
     millionths: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,8 +58,62 @@ struct TaxDocument {
 struct ShippingDocument {
     method: String,
     title: String,
+    /// How one country was written before there were zones; read, never written.
+    #[serde(default, skip_serializing)]
     country: Option<String>,
+    #[serde(default)]
+    countries: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    regions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    postal_prefixes: Vec<String>,
     price: Minor,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    free_from: Option<Minor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pickup: Option<PickupDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PickupDocument {
+    location: String,
+    name: String,
+    line1: String,
+    line2: Option<String>,
+    city: String,
+    region: Option<String>,
+    postal_code: String,
+    country: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LimitsDocument {
+    per_sku: u32,
+    per_cart: Option<u32>,
+    skus: Vec<SkuLimitDocument>,
+}
+
+impl Default for LimitsDocument {
+    fn default() -> LimitsDocument {
+        LimitsDocument { per_sku: QUANTITY_MAX, per_cart: None, skus: Vec::new() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkuLimitDocument {
+    #[serde(with = "sku_text")]
+    sku: Sku,
+    min: u32,
+    max: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaxProviderDocument {
+    url: String,
 }
 
 impl Stored for SettingsDocument {
@@ -56,10 +130,15 @@ pub fn plain_settings(currency: Currency) -> StoreSettings {
         shipping: vec![ShippingRate {
             method: "standard".to_owned(),
             title: "Standard delivery".to_owned(),
-            country: None,
+            zone: Zone::default(),
             price: Money::zero(currency),
+            free_from: None,
+            pickup: None,
         }],
         name: "Offpeak".to_owned(),
+        limits: QuantityLimits::default(),
+        guest_lookup_hours: GUEST_LOOKUP_HOURS,
+        tax_provider: None,
     }
 }
 
@@ -85,33 +164,108 @@ pub fn parse_settings(json: &str) -> Result<StoreSettings, StoreError> {
 fn settings(document: Document) -> Result<Seen<StoreSettings>, StoreError> {
     let Seen { value, etag } = parse::<SettingsDocument>(document)?;
     let unreadable = |reason: String| StoreError::Unreadable { id: ID.to_owned(), reason };
-    let country = |code: &str| Country::parse(code).map_err(|err| unreadable(err.to_string()));
-    let mut taxes = Vec::with_capacity(value.taxes.len());
-    for rule in value.taxes {
-        taxes.push(TaxRule {
-            country: rule.country.as_deref().map(country).transpose()?,
-            class: rule.class,
-            rate: Rate::new(rule.millionths).ok_or_else(|| unreadable("a tax rate above 100 %".to_owned()))?,
-        });
-    }
-    let mut shipping = Vec::with_capacity(value.shipping.len());
-    for rate in value.shipping {
-        shipping.push(ShippingRate {
-            method: rate.method,
-            title: rate.title,
-            country: rate.country.as_deref().map(country).transpose()?,
-            price: Money::new(rate.price.0, value.currency),
-        });
-    }
+    let taxes = value.taxes.into_iter().map(TaxDocument::into_domain).collect::<Result<_, _>>();
+    let currency = value.currency;
+    let shipping = value.shipping.into_iter().map(|it| it.into_domain(currency)).collect::<Result<_, _>>();
     let settings = StoreSettings {
-        currency: value.currency,
-        home: country(&value.home)?,
+        currency,
+        home: country(&value.home).map_err(unreadable)?,
         prices_include_tax: value.prices_include_tax,
-        taxes,
-        shipping,
+        taxes: taxes.map_err(unreadable)?,
+        shipping: shipping.map_err(unreadable)?,
         name: value.name,
+        limits: value.limits.into(),
+        guest_lookup_hours: value.guest_lookup_hours,
+        tax_provider: value.tax_provider.map(|it| TaxProvider { url: it.url }),
     };
     Ok(Seen { value: settings, etag })
+}
+
+fn country(code: &str) -> Result<Country, String> {
+    Country::parse(code).map_err(|err| err.to_string())
+}
+
+impl TaxDocument {
+    fn into_domain(self) -> Result<TaxRule, String> {
+        let reason = self.reason.map(|it| TaxReason::parse(&it).ok_or_else(|| format!("unknown tax reason {it}")));
+        Ok(TaxRule {
+            country: self.country.as_deref().map(country).transpose()?,
+            region: self.region,
+            class: self.class,
+            rate: Rate::new(self.millionths).ok_or("a tax rate above 100 %")?,
+            reason: reason.transpose()?,
+        })
+    }
+}
+
+impl From<&TaxRule> for TaxDocument {
+    fn from(rule: &TaxRule) -> TaxDocument {
+        TaxDocument {
+            country: rule.country.map(|it| it.code().to_owned()),
+            region: rule.region.clone(),
+            class: rule.class.clone(),
+            millionths: rule.rate.millionths(),
+            reason: rule.reason.map(|it| it.name().to_owned()),
+        }
+    }
+}
+
+impl ShippingDocument {
+    fn into_domain(self, currency: Currency) -> Result<ShippingRate, String> {
+        let countries = self.country.iter().chain(&self.countries).map(|it| country(it)).collect::<Result<_, _>>()?;
+        let pickup = self.pickup.map(|it| {
+            let (line2, region) = (it.line2.as_deref(), it.region.as_deref());
+            let address = Address::parse(&it.name, &it.line1, line2, &it.city, region, &it.postal_code, &it.country);
+            address.map(|address| Pickup { location: it.location, address }).map_err(|err| err.to_string())
+        });
+        Ok(ShippingRate {
+            method: self.method,
+            title: self.title,
+            zone: Zone { countries, regions: self.regions, postal_prefixes: self.postal_prefixes },
+            price: Money::new(self.price.0, currency),
+            free_from: self.free_from.map(|it| Money::new(it.0, currency)),
+            pickup: pickup.transpose()?,
+        })
+    }
+}
+
+impl From<&ShippingRate> for ShippingDocument {
+    fn from(rate: &ShippingRate) -> ShippingDocument {
+        ShippingDocument {
+            method: rate.method.clone(),
+            title: rate.title.clone(),
+            country: None,
+            countries: rate.zone.countries.iter().map(|it| it.code().to_owned()).collect(),
+            regions: rate.zone.regions.clone(),
+            postal_prefixes: rate.zone.postal_prefixes.clone(),
+            price: Minor(rate.price.minor()),
+            free_from: rate.free_from.map(|it| Minor(it.minor())),
+            pickup: rate.pickup.as_ref().map(|Pickup { location, address }| PickupDocument {
+                location: location.clone(),
+                name: address.name.clone(),
+                line1: address.line1.clone(),
+                line2: address.line2.clone(),
+                city: address.city.clone(),
+                region: address.region.clone(),
+                postal_code: address.postal_code.clone(),
+                country: address.country.code().to_owned(),
+            }),
+        }
+    }
+}
+
+impl From<LimitsDocument> for QuantityLimits {
+    fn from(limits: LimitsDocument) -> QuantityLimits {
+        let skus = limits.skus.into_iter().map(|it| SkuLimit { sku: it.sku, min: it.min, max: it.max });
+        QuantityLimits { per_sku: limits.per_sku, per_cart: limits.per_cart, skus: skus.collect() }
+    }
+}
+
+impl From<&QuantityLimits> for LimitsDocument {
+    fn from(limits: &QuantityLimits) -> LimitsDocument {
+        let skus = limits.skus.iter().map(|it| SkuLimitDocument { sku: it.sku.clone(), min: it.min, max: it.max });
+        LimitsDocument { per_sku: limits.per_sku, per_cart: limits.per_cart, skus: skus.collect() }
+    }
 }
 
 /// # Errors
@@ -122,25 +276,49 @@ pub fn put_settings(settings: &StoreSettings, seen: Option<&ETag>) -> Result<Wri
         currency: settings.currency,
         home: settings.home.code().to_owned(),
         prices_include_tax: settings.prices_include_tax,
-        taxes: settings
-            .taxes
-            .iter()
-            .map(|rule| TaxDocument {
-                country: rule.country.map(|it| it.code().to_owned()),
-                class: rule.class.clone(),
-                millionths: rule.rate.millionths(),
-            })
-            .collect(),
-        shipping: settings
-            .shipping
-            .iter()
-            .map(|rate| ShippingDocument {
-                method: rate.method.clone(),
-                title: rate.title.clone(),
-                country: rate.country.map(|it| it.code().to_owned()),
-                price: Minor(rate.price.minor()),
-            })
-            .collect(),
+        taxes: settings.taxes.iter().map(Into::into).collect(),
+        shipping: settings.shipping.iter().map(Into::into).collect(),
+        limits: (&settings.limits).into(),
+        guest_lookup_hours: settings.guest_lookup_hours,
+        tax_provider: settings.tax_provider.as_ref().map(|it| TaxProviderDocument { url: it.url.clone() }),
     };
     put(ID, &document, seen, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE_ZONES: &str = r#"{ "schema": "settings/1", "name": "N", "currency": "GBP", "home": "GB",
+        "pricesIncludeTax": true, "taxes": [{ "country": "GB", "class": null, "millionths": 200000 }],
+        "shipping": [{ "method": "standard", "title": "S", "country": "GB", "price": "395" }] }"#;
+
+    #[test]
+    fn settings_written_before_there_were_zones_mean_what_they_meant() {
+        let settings = parse_settings(BEFORE_ZONES).unwrap();
+        assert_eq!(settings.shipping[0].zone, Zone::country(Some(Country::parse("GB").unwrap())));
+        assert_eq!((settings.guest_lookup_hours, settings.limits), (GUEST_LOOKUP_HOURS, QuantityLimits::default()));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut settings = parse_settings(BEFORE_ZONES).unwrap();
+        let pounds = |minor| Money::new(minor, settings.currency);
+        let address = Address::parse("Shop", "1 Mill Lane", None, "Leeds", None, "LS1 1AA", "GB").unwrap();
+        let pickup = ShippingRate {
+            method: "collect".to_owned(),
+            title: "Collect".to_owned(),
+            zone: Zone { regions: vec!["X".to_owned()], postal_prefixes: vec!["LS".to_owned()], ..Zone::default() },
+            price: pounds(0),
+            free_from: Some(pounds(1)),
+            pickup: Some(Pickup { location: "leeds".to_owned(), address }),
+        };
+        settings.shipping.push(pickup);
+        settings.taxes[0].reason = Some(TaxReason::Export);
+        let sku = SkuLimit { sku: Sku::parse("A").unwrap(), min: 2, max: 4 };
+        settings.limits = QuantityLimits { per_sku: 9, per_cart: Some(40), skus: vec![sku] };
+        settings.tax_provider = Some(TaxProvider { url: "http://127.0.0.1:9/".to_owned() });
+        let Write::Create { body, .. } = put_settings(&settings, None).unwrap() else { panic!("a new document") };
+        assert_eq!(parse_settings(&body.to_string()).unwrap(), settings);
+    }
 }

@@ -101,6 +101,34 @@ impl Address {
     }
 }
 
+/// As much of an address as prices depend on; a cart may know less of it than a checkout.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    pub country: Country,
+    /// State or province.
+    pub region: Option<String>,
+    pub postal_code: Option<String>,
+}
+
+impl Destination {
+    /// Somewhere in this country.
+    pub fn country(country: Country) -> Destination {
+        Destination { country, region: None, postal_code: None }
+    }
+}
+
+impl From<&Address> for Destination {
+    fn from(address: &Address) -> Destination {
+        let postal_code = Some(address.postal_code.clone());
+        Destination { country: address.country, region: address.region.clone(), postal_code }
+    }
+}
+
+/// Whether two names of places are the same but for case and the spaces around them.
+pub fn same_name(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
 fn required(field: &'static str, text: &str) -> Result<String, AddressFault> {
     let text = text.trim();
     if text.is_empty() {

@@ -11,6 +11,8 @@ pub mod offer;
 pub mod order;
 pub mod pricing;
 pub mod quantity;
+pub mod shipping;
 pub mod sku;
 pub mod stock;
 pub mod store;
+pub mod tax;

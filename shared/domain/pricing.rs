@@ -1,7 +1,7 @@
 //! One pure function from offers, quantities and settings to a priced purchase. Cart, checkout and
 //! order all use it, so they cannot differ.
 use crate::{
-    address::Country,
+    address::{Country, Destination},
     money::{Currency, Money, MoneyError},
     offer::Offer,
     quantity::Quantity,
@@ -108,7 +108,7 @@ fn priced_line(
     country: Country,
 ) -> Result<PricedLine, MoneyError> {
     let subtotal = offer.price.times(quantity.get())?;
-    let tax_rate = settings.tax_rate(country, &offer.tax_class);
+    let tax_rate = settings.tax(&Destination::country(country), &offer.tax_class).rate();
     Ok(PricedLine {
         sku: offer.sku.clone(),
         product_id: offer.product_id.clone(),
@@ -124,12 +124,13 @@ fn priced_line(
 }
 
 fn priced_shipping(settings: &StoreSettings, method: &str, country: Country) -> Result<PricedShipping, PricingError> {
-    let options = settings.shipping_options(country);
+    let destination = Destination::country(country);
+    let options = settings.shipping_options(&destination);
     let rate = options.into_iter().find(|it| it.method == method).ok_or_else(|| PricingError::NoSuchMethod {
         method: method.chars().take(64).collect(),
         country: country.code().to_owned(),
     })?;
-    let tax_rate = settings.tax_rate(country, SHIPPING_TAX_CLASS);
+    let tax_rate = settings.tax(&destination, SHIPPING_TAX_CLASS).rate();
     Ok(PricedShipping {
         method: rate.method.clone(),
         title: rate.title.clone(),
@@ -146,7 +147,7 @@ fn tax_of(settings: &StoreSettings, rate: Rate, amount: Money) -> Result<Money, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ShippingRate, TaxRule};
+    use crate::store::{QuantityLimits, ShippingRate, TaxRule, Zone};
     use proptest::prelude::*;
 
     fn gbp(minor: i64) -> Money {
@@ -156,14 +157,18 @@ mod tests {
     fn settings(prices_include_tax: bool) -> StoreSettings {
         let rule = |country: Option<&str>, millionths| TaxRule {
             country: country.map(|it| Country::parse(it).unwrap()),
+            region: None,
             class: None,
             rate: Rate::new(millionths).unwrap(),
+            reason: None,
         };
         let rate = |method: &str, country: Option<&str>, price| ShippingRate {
             method: method.to_owned(),
             title: method.to_owned(),
-            country: country.map(|it| Country::parse(it).unwrap()),
+            zone: Zone::country(country.map(|it| Country::parse(it).unwrap())),
             price: gbp(price),
+            free_from: None,
+            pickup: None,
         };
         StoreSettings {
             currency: Currency::parse("GBP").unwrap(),
@@ -176,6 +181,9 @@ mod tests {
                 rate("express", Some("GB"), 795),
             ],
             name: "Test".to_owned(),
+            limits: QuantityLimits::default(),
+            guest_lookup_hours: 2,
+            tax_provider: None,
         }
     }
 

@@ -1,7 +1,15 @@
 //! The store's settings: its currency, how tax is charged, what shipping costs.
 use crate::{
-    address::Country,
+    address::{Country, Destination},
     money::{Currency, Money, MoneyError},
+    quantity::QUANTITY_MAX,
+    shipping,
+    sku::Sku,
+    tax,
+};
+pub use crate::{
+    shipping::{Pickup, ShippingRate, Zone},
+    tax::{AppliedTax, TaxReason, TaxRule},
 };
 
 /// A share in millionths: 20 % is 200,000; 8.875 % is 88,750.
@@ -50,27 +58,6 @@ fn divide(dividend: i128, divisor: i128, currency: Currency) -> Result<Money, Mo
     Ok(Money::new(if dividend < 0 { -magnitude } else { magnitude }, currency))
 }
 
-/// One row of the tax table; the first row that fits wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaxRule {
-    /// Destination; `None` fits every country.
-    pub country: Option<Country>,
-    /// Tax class of the goods; `None` fits every class and shipping.
-    pub class: Option<String>,
-    pub rate: Rate,
-}
-
-/// A flat price for one method to one country; the first row that fits wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShippingRate {
-    /// Stable name in the API; `standard` exists for every country.
-    pub method: String,
-    pub title: String,
-    /// `None` fits every country.
-    pub country: Option<Country>,
-    pub price: Money,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     pub currency: Currency,
@@ -82,26 +69,78 @@ pub struct StoreSettings {
     pub shipping: Vec<ShippingRate>,
     /// The shop's name, on mails.
     pub name: String,
+    /// How much of one thing may be bought at once.
+    pub limits: QuantityLimits,
+    /// For how long after an order was placed its number and e-mail address open it.
+    pub guest_lookup_hours: u32,
+    /// Who says what tax is due, instead of the table above.
+    pub tax_provider: Option<TaxProvider>,
+}
+
+/// Hours that number and e-mail address open an order, unless the settings say otherwise, and the most they may say.
+pub const GUEST_LOOKUP_HOURS: u32 = 2;
+pub const GUEST_LOOKUP_HOURS_MAX: u32 = 24 * 30;
+
+/// An external tax service: asked over HTTP for each basket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaxProvider {
+    /// `http` or `https`.
+    pub url: String,
+}
+
+/// Guards against buying everything up (denial of inventory).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuantityLimits {
+    /// Most units of one SKU in one purchase, 1 to [`QUANTITY_MAX`].
+    pub per_sku: u32,
+    /// Most units in one purchase, of all SKUs together.
+    pub per_cart: Option<u32>,
+    /// For SKUs that differ.
+    pub skus: Vec<SkuLimit>,
+}
+
+/// SKUs with a limit of their own.
+pub const SKU_LIMITS_MAX: usize = 1_000;
+
+/// What is true of one SKU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkuLimit {
+    pub sku: Sku,
+    /// Fewest units in one purchase, 1 or more.
+    pub min: u32,
+    /// Most units in one purchase.
+    pub max: u32,
+}
+
+impl Default for QuantityLimits {
+    fn default() -> QuantityLimits {
+        QuantityLimits { per_sku: QUANTITY_MAX, per_cart: None, skus: Vec::new() }
+    }
+}
+
+impl QuantityLimits {
+    /// Fewest and most units of a SKU in one purchase.
+    pub fn of(&self, sku: &Sku) -> (u32, u32) {
+        self.skus.iter().find(|it| it.sku == *sku).map_or((1, self.per_sku), |it| (it.min, it.max))
+    }
 }
 
 impl StoreSettings {
-    pub fn tax_rate(&self, destination: Country, class: &str) -> Rate {
-        let fits = |rule: &&TaxRule| {
-            rule.country.is_none_or(|it| it == destination) && rule.class.as_deref().is_none_or(|it| it == class)
-        };
-        self.taxes.iter().find(fits).map_or(Rate::ZERO, |rule| rule.rate)
+    /// What goods of a class bear at a destination, by the store's own table.
+    pub fn tax(&self, destination: &Destination, class: &str) -> AppliedTax {
+        tax::applied(&self.taxes, destination, class)
     }
 
-    /// The methods that reach a country, in the order of the settings, one row each.
-    pub fn shipping_options(&self, destination: Country) -> Vec<&ShippingRate> {
-        let mut options: Vec<&ShippingRate> = Vec::new();
-        for rate in &self.shipping {
-            let reaches = rate.country.is_none_or(|it| it == destination);
-            if reaches && !options.iter().any(|it| it.method == rate.method) {
-                options.push(rate);
-            }
-        }
-        options
+    /// The methods that reach a destination, in the order of the settings, one row each.
+    pub fn shipping_options(&self, destination: &Destination) -> Vec<&ShippingRate> {
+        shipping::options(&self.shipping, destination)
+    }
+
+    /// Where tax is due: at the place of collection if the buyer collects, at home before anything is known.
+    pub fn taxed_at(&self, destination: Option<&Destination>, method: Option<&str>) -> Destination {
+        let known = destination.cloned().unwrap_or_else(|| Destination::country(self.home));
+        let chosen = method.and_then(|it| self.shipping_options(&known).into_iter().find(|rate| rate.method == it));
+        chosen.and_then(|it| it.pickup.as_ref()).map_or(known, |it| Destination::from(&it.address))
     }
 }
 

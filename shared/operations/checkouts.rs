@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use offpeak_domain::{
-    address::{Address, Email},
+    address::{Address, Destination, Email},
     cart::{Cart, CartState},
     checkout::{Buyer, Checkout, CheckoutState},
     ids::{CartId, CheckoutId, OrderId},
@@ -266,6 +266,6 @@ async fn price_checkout(
 }
 
 fn options(settings: &StoreSettings, checkout: &Checkout) -> Vec<ShippingRate> {
-    let country = checkout.buyer.shipping_address.country;
-    settings.shipping_options(country).into_iter().cloned().collect()
+    let destination = Destination::from(&checkout.buyer.shipping_address);
+    settings.shipping_options(&destination).into_iter().cloned().collect()
 }

@@ -9,7 +9,7 @@ use offpeak::shared::{
         offers::Catalogue,
     },
 };
-use offpeak_domain::address::Country;
+use offpeak_domain::address::{Country, Destination};
 use serde_json::{Value, json};
 
 use super::stand::Stand;
@@ -103,7 +103,7 @@ async fn the_seed_is_a_shop_to_browse() {
 
     let store = settings::read_settings(stand.ports.documents.as_ref()).await.unwrap().unwrap().value;
     for country in ["GB", "FR", "NZ"] {
-        let options = store.shipping_options(Country::parse(country).unwrap());
+        let options = store.shipping_options(&Destination::country(Country::parse(country).unwrap()));
         assert!(options.iter().any(|it| it.method == "standard"), "{country}");
     }
 }
