@@ -14,7 +14,7 @@ use crate::{failure::Failure, workspace};
 /// The handler, built alone: together with other packages, cargo would unify their features into it.
 pub(crate) const HANDLER: &[&str] = &["-p", "offpeak", "--bin", "handler"];
 pub(crate) const DEVHOST: &[&str] = &["-p", "devhost", "--bin", "devhost"];
-pub(crate) const BARE_SERVERS: &[&str] = &["-p", "bench", "--bins"];
+pub(crate) const BENCH_PROGRAMS: &[&str] = &["-p", "bench", "--bins"];
 /// Exactly what `cargo test --workspace` compiles, so that the tests afterwards compile nothing again.
 pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--all-targets"];
 

@@ -4,6 +4,7 @@
 //! turns, so that a busy machine slows both; nothing here fails because a machine is slow.
 mod cart;
 mod load;
+mod orders;
 mod server;
 mod size;
 mod start;
@@ -36,16 +37,29 @@ struct Effort {
     writes: usize,
     /// Requests that the handler has answered before its memory is read.
     requests: u64,
+    orders: usize,
+    orders_over_http: usize,
 }
 
-const FULL: Effort = Effort { rounds: 7, round_s: 3, starts: 25, writes: 1_000, requests: 100_000 };
-const QUICK: Effort = Effort { rounds: 3, round_s: 1, starts: 5, writes: 100, requests: 20_000 };
+const FULL: Effort = Effort {
+    rounds: 7,
+    round_s: 3,
+    starts: 25,
+    writes: 1_000,
+    requests: 100_000,
+    orders: 5_000,
+    orders_over_http: 1_500,
+};
+const QUICK: Effort =
+    Effort { rounds: 3, round_s: 1, starts: 5, writes: 100, requests: 20_000, orders: 500, orders_over_http: 200 };
 
 /// What is compared.
 struct Programs {
     handler: PathBuf,
     bare_hyper: PathBuf,
     bare_warp: PathBuf,
+    orders: PathBuf,
+    devhost: PathBuf,
 }
 
 pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
@@ -87,6 +101,9 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     cart::measure(&handler, effort, &mut table)?;
     load::memory(&handler, answered, effort, &mut table)?;
     drop(handler);
+    say("orders from cart to placed");
+    orders::in_process(&programs.orders, effort, &mut table)?;
+    orders::over_http(&programs.handler, &programs.devhost, effort, &mut table)?;
     if dist {
         say("what is shipped");
         size::measure(&mut table)?;
@@ -96,8 +113,15 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
 
 fn built() -> Result<Programs, Failure> {
     let handler = build::build(build::HANDLER, "release")?.program("handler")?;
-    let bare = build::build(build::BARE_SERVERS, "release")?;
-    Ok(Programs { handler, bare_hyper: bare.program("bare_hyper")?, bare_warp: bare.program("bare_warp")? })
+    let devhost = build::build(build::DEVHOST, "release")?.program("devhost")?;
+    let bench = build::build(build::BENCH_PROGRAMS, "release")?;
+    Ok(Programs {
+        handler,
+        devhost,
+        bare_hyper: bench.program("bare_hyper")?,
+        bare_warp: bench.program("bare_warp")?,
+        orders: bench.program("orders")?,
+    })
 }
 
 fn seed(program: &Path, data: &Path) -> Result<(), Failure> {
