@@ -8,6 +8,7 @@ pub mod catalogue_mark;
 pub mod listings;
 pub mod lookups;
 pub mod products;
+pub mod promo_use;
 pub mod purchases;
 pub mod settings;
 pub mod stock;

@@ -1,6 +1,8 @@
 //! Where goods and mail go.
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 /// Longest text of one address field, in characters.
 pub const FIELD_MAX: usize = 120;
 /// Longest e-mail address. Source: RFC 5321, 4.5.3.1.3 (256 octets with the angle brackets).
@@ -181,6 +183,15 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// One name for one person, whether a guest or signed in, without the address itself: SHA-256,
+    /// hexadecimal, of the address in lower case without what follows a `+` before the `@`.
+    pub fn customer_key(&self) -> String {
+        let text = self.0.to_ascii_lowercase();
+        let (local, domain) = text.split_once('@').unwrap_or((&text, ""));
+        let local = local.split_once('+').map_or(local, |(name, _)| name);
+        format!("{:x}", Sha256::digest(format!("{local}@{domain}")))
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +218,17 @@ mod tests {
         ] {
             assert!(Email::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_person_has_one_key() {
+        let key = |text: &str| Email::parse(text).unwrap().customer_key();
+        for same in ["Ada@Example.org", "ada+shop@example.org", "ADA+a+b@EXAMPLE.ORG"] {
+            assert_eq!(key(same), key("ada@example.org"), "{same}");
+        }
+        assert_ne!(key("ada@example.com"), key("ada@example.org"));
+        assert_ne!(key("a.da@example.org"), key("ada@example.org"));
+        assert_eq!(key("ada@example.org").len(), 64);
     }
 
     #[test]

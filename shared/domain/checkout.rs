@@ -101,6 +101,13 @@ pub enum Refusal {
     Declined {
         reason: String,
     },
+    /// A promotion that was priced in has no use left, for anyone or for this customer.
+    PromotionExhausted {
+        /// The promotion's id.
+        promotion: String,
+        /// The code that it came by, as the buyer would know it.
+        code: Option<String>,
+    },
     /// The cart was changed between pricing and locking.
     CartChanged,
     /// The buyer did not come back in time.

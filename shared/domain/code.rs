@@ -43,6 +43,8 @@ codes! {
     CartEmpty = "cart_empty",
     CompletionInProgress = "completion_in_progress",
     OutOfStock = "out_of_stock",
+    /// A promotion in the total has no use left; read the cart again.
+    PromotionExhausted = "promotion_exhausted",
     /// Another writer was faster; read again and repeat.
     Conflict = "conflict",
     PaymentDeclined = "payment_declined",

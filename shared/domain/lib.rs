@@ -16,3 +16,4 @@ pub mod sku;
 pub mod stock;
 pub mod store;
 pub mod tax;
+pub mod uses;

@@ -109,6 +109,7 @@ fn status(code: Code) -> StatusCode {
         | Code::CartOrdered
         | Code::CompletionInProgress
         | Code::OutOfStock
+        | Code::PromotionExhausted
         | Code::Conflict => StatusCode::CONFLICT,
         Code::EtagMismatch => StatusCode::PRECONDITION_FAILED,
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -142,6 +143,7 @@ fn title(code: Code) -> &'static str {
         Code::CartEmpty => "The cart is empty",
         Code::CompletionInProgress => "The checkout is being completed",
         Code::OutOfStock => "Not enough stock",
+        Code::PromotionExhausted => "A promotion has been used up",
         Code::Conflict => "Someone else changed this at the same time",
         Code::PaymentDeclined => "The payment was declined",
         Code::EtagMismatch => "The document has changed",

@@ -8,6 +8,7 @@ pub mod list_products;
 pub mod offers;
 pub mod outbox;
 pub mod product_view;
+pub mod promotions;
 pub mod readiness;
 pub mod send_email;
 pub mod stock;

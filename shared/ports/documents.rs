@@ -40,10 +40,14 @@ pub enum Container {
     Purchases,
     /// `/key`: idempotency keys and consumer inboxes.
     Idem,
+    /// `/storeId`: promotions and price lists.
+    Promotions,
+    /// `/promoKey`: one pool of uses: its counter, its customers, its claims. See `documents::promo_use`.
+    PromoUse,
 }
 
 impl Container {
-    pub const ALL: [Container; 8] = [
+    pub const ALL: [Container; 10] = [
         Container::Stores,
         Container::Catalog,
         Container::Lookups,
@@ -52,6 +56,8 @@ impl Container {
         Container::Carts,
         Container::Purchases,
         Container::Idem,
+        Container::Promotions,
+        Container::PromoUse,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -64,6 +70,8 @@ impl Container {
             Container::Carts => "carts",
             Container::Purchases => "purchases",
             Container::Idem => "idem",
+            Container::Promotions => "promotions",
+            Container::PromoUse => "promo_use",
         }
     }
 
@@ -72,7 +80,7 @@ impl Container {
         match self {
             Container::Listings => &["category", "title", "price", "published", "text"],
             Container::Purchases => &["due", "sent"],
-
+            Container::Promotions | Container::PromoUse => &["type"],
             _ => &[],
         }
     }

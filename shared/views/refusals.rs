@@ -171,6 +171,14 @@ fn ended(refusal: &Refusal) -> Problem {
             Problem::new(Code::PaymentDeclined, "Nothing was charged. Try another way to pay, with a new key.")
                 .with("reason", json!(reason))
         }
+        Refusal::PromotionExhausted { promotion, code } => {
+            let problem = Problem::new(
+                Code::PromotionExhausted,
+                "Nothing was charged. Read the cart again: it is priced without this promotion now. Then complete with \
+                 a new key.",
+            );
+            problem.with("promotion", json!(promotion)).with("couponCode", json!(code))
+        }
         Refusal::CartChanged => {
             Problem::new(Code::CartChanged, "The cart changed while it was being ordered. Read it and try again.")
         }

@@ -89,6 +89,7 @@ enum StepDocument {
 enum RefusalDocument {
     OutOfStock { short: Vec<ShortageDocument> },
     Declined { reason: String },
+    PromotionExhausted { promotion: String, code: Option<String> },
     CartChanged,
     Abandoned,
 }
@@ -235,6 +236,9 @@ impl From<&Refusal> for RefusalDocument {
                     .collect(),
             },
             Refusal::Declined { reason } => RefusalDocument::Declined { reason: reason.clone() },
+            Refusal::PromotionExhausted { promotion, code } => {
+                RefusalDocument::PromotionExhausted { promotion: promotion.clone(), code: code.clone() }
+            }
             Refusal::CartChanged => RefusalDocument::CartChanged,
             Refusal::Abandoned => RefusalDocument::Abandoned,
         }
@@ -251,6 +255,7 @@ impl From<RefusalDocument> for Refusal {
                     .collect(),
             },
             RefusalDocument::Declined { reason } => Refusal::Declined { reason },
+            RefusalDocument::PromotionExhausted { promotion, code } => Refusal::PromotionExhausted { promotion, code },
             RefusalDocument::CartChanged => Refusal::CartChanged,
             RefusalDocument::Abandoned => Refusal::Abandoned,
         }

@@ -1,0 +1,151 @@
+//! Claims one use of a pool for an order, or gives it back. Each is one conditional batch on the pool's
+//! partition (counter, customer, claim), tried again while others win; a repeat of either changes nothing.
+use std::time::Duration;
+
+use offpeak_domain::{
+    ids::OrderId,
+    uses::{self, UseClaim, UseLimits, UseRefusal, UseState, Used},
+};
+use tokio::sync::Mutex;
+
+use crate::shared::{
+    documents::promo_use::{self, Count, PoolKey},
+    ports::{
+        Ports,
+        documents::{ETag, StoreError},
+    },
+};
+
+/// How long one change of one pool may take, waiting for others included.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one waits for one's turn of it; whoever stands still must not stop everyone.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Buyers who use one promotion in one process queue here instead of losing against each other in the store.
+/// Right without it (the etag decides), only slower.
+static GATES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
+
+#[derive(Debug, thiserror::Error)]
+pub enum UseError {
+    #[error(transparent)]
+    Refused(#[from] UseRefusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes one use for the order; whoever has it already keeps it.
+///
+/// # Errors
+/// `Refused(Exhausted)` or `Refused(ExhaustedForCustomer)` where the limit is reached, `Refused(Superseded)`
+/// if the order has given up or a newer run owns it, `Store`.
+pub async fn claim_use(ports: &Ports, pool: &PoolKey, wanted: &UseClaim, limits: UseLimits) -> Result<(), UseError> {
+    change(ports, pool, wanted.order, &wanted.customer, |seen| {
+        uses::claim(seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)
+    })
+    .await
+}
+
+/// Gives the order's use back, and refuses it in advance if it was never claimed.
+///
+/// # Errors
+/// `Refused(Superseded)` if a newer run owns it, `Store`.
+pub async fn release_use(ports: &Ports, pool: &PoolKey, order: OrderId, fence: u32) -> Result<(), UseError> {
+    change(ports, pool, order, "", |seen| uses::release(seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence))
+        .await
+}
+
+/// Live claims of a pool, except this order's own. Advisory: only a claim decides.
+///
+/// # Errors
+/// As the store's.
+pub async fn used_by_others(ports: &Ports, pool: &PoolKey, own: Option<OrderId>) -> Result<u32, StoreError> {
+    let documents = ports.documents.as_ref();
+    let all = promo_use::read_counter(documents, pool).await?.live;
+    let Some(own) = own.filter(|_| all > 0) else { return Ok(all) };
+    let mine = promo_use::read_claim(documents, pool, own).await?;
+    let mine = mine.is_some_and(|it| it.value.state == UseState::Live);
+    Ok(all.saturating_sub(u32::from(mine)))
+}
+
+/// A pool as one change sees it.
+struct Seen {
+    counter: Count,
+    /// Of the order's customer.
+    customer: Count,
+    claim: Option<(UseClaim, ETag)>,
+}
+
+impl Seen {
+    fn used(&self) -> Used {
+        Used { total: self.counter.live, by_customer: self.customer.live }
+    }
+}
+
+type Decided = Result<Option<(Used, UseClaim)>, UseRefusal>;
+
+/// Reads, decides, writes; again when another writer was faster.
+async fn change(
+    ports: &Ports,
+    pool: &PoolKey,
+    order: OrderId,
+    customer: &str,
+    decide: impl Fn(&Seen) -> Decided,
+) -> Result<(), UseError> {
+    let work = async {
+        // Without a turn one goes on all the same.
+        let _turn = tokio::time::timeout(TURN, GATES[gate(pool)].lock()).await;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match attempt(ports, pool, order, customer, &decide).await {
+                Err(UseError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
+                done => return done,
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(late) => Err(UseError::Store(StoreError::Unavailable(Box::new(late)))),
+    }
+}
+
+async fn attempt(
+    ports: &Ports,
+    pool: &PoolKey,
+    order: OrderId,
+    customer: &str,
+    decide: &impl Fn(&Seen) -> Decided,
+) -> Result<(), UseError> {
+    let documents = ports.documents.as_ref();
+    let (claim, counter) =
+        tokio::try_join!(promo_use::read_claim(documents, pool, order), promo_use::read_counter(documents, pool))?;
+    let claim = claim.map(|it| (it.value, it.etag));
+    // A claim that stands counts for whoever made it.
+    let whose = match &claim {
+        Some((it, _)) if it.state == UseState::Live || customer.is_empty() => it.customer.clone(),
+        _ => customer.to_owned(),
+    };
+    let by =
+        if whose.is_empty() { Count::default() } else { promo_use::read_customer(documents, pool, &whose).await? };
+    let seen = Seen { counter, customer: by, claim };
+    let before = seen.used();
+    let Some((after, claim)) = decide(&seen)? else { return Ok(()) };
+
+    let now = ports.clock.now();
+    let mut writes = Vec::with_capacity(3);
+    if after != before {
+        writes.push(promo_use::put_counter(after.total, seen.counter.seen.as_ref(), now)?);
+        writes.push(promo_use::put_customer(&claim.customer, after.by_customer, seen.customer.seen.as_ref(), now)?);
+    }
+    writes.push(promo_use::put_claim(&claim, seen.claim.as_ref().map(|it| &it.1), now)?);
+    promo_use::write(documents, pool, writes).await?;
+    Ok(())
+}
+
+/// Which gate a pool queues at; any spread will do.
+fn gate(pool: &PoolKey) -> usize {
+    pool.as_str().bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % GATES.len()
+}
