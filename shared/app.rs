@@ -17,6 +17,7 @@ use crate::shared::{
         smtp::{self, Relay, Security, Smtp},
         sqlite::{OpenError, SqliteDocuments},
         system::{RandomIds, SystemClock},
+        tax_http::{self, TaxHttp},
     },
     config::{BusConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
     host::{call::Call, problem::Problem},
@@ -58,6 +59,7 @@ impl App {
             bus: bus(&config.bus, &client)?,
             payments: payments(&config.payments, &client)?,
             mail: mail(&config.mail, clock.clone())?,
+            taxes: Arc::new(TaxHttp::new(client.clone(), tax_http::PATIENCE)),
             clock,
             ids: Arc::new(RandomIds),
         };

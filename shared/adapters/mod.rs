@@ -10,3 +10,4 @@ pub mod service_bus;
 pub mod smtp;
 pub mod sqlite;
 pub mod system;
+pub mod tax_http;

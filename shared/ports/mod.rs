@@ -7,6 +7,7 @@ pub mod identity;
 pub mod limits;
 pub mod mail;
 pub mod payments;
+pub mod taxes;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub struct Ports {
     pub bus: Arc<dyn bus::Bus>,
     pub payments: Arc<dyn payments::Payments>,
     pub mail: Arc<dyn mail::Mail>,
+    pub taxes: Arc<dyn taxes::Taxes>,
     pub clock: Arc<dyn clock::Clock>,
     pub ids: Arc<dyn clock::Ids>,
 }

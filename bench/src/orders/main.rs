@@ -24,6 +24,7 @@ use offpeak::shared::{
         sandbox_payments::SandboxPayments,
         sqlite::SqliteDocuments,
         system::{RandomIds, SystemClock},
+        tax_http::{self, TaxHttp},
     },
     operations::{
         Shop,
@@ -83,6 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bus: Arc::new(Taken),
         payments: Arc::new(payments),
         mail: Arc::new(Taken),
+        taxes: Arc::new(TaxHttp::new(HttpClient::default(), tax_http::PATIENCE)),
         clock,
         ids: Arc::new(RandomIds),
     }));

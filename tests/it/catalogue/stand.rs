@@ -19,9 +19,10 @@ use offpeak::shared::{
         identity::{Caller, Identity, IdentityError},
         mail::{Letter, Mail, MailError},
         payments::{Authorise, Payment, PaymentError, Payments},
+        taxes::{TaxQuestion, Taxes, TaxesUnavailable},
     },
 };
-use offpeak_domain::money::Currency;
+use offpeak_domain::{money::Currency, tax::ProvidedTaxes};
 use serde_json::Value;
 use ulid::Ulid;
 
@@ -53,6 +54,7 @@ impl Stand {
             bus: Arc::clone(&nowhere) as Arc<dyn Bus>,
             payments: Arc::clone(&nowhere) as Arc<dyn Payments>,
             mail: Arc::clone(&nowhere) as Arc<dyn Mail>,
+            taxes: Arc::clone(&nowhere) as Arc<dyn Taxes>,
             clock,
             ids: nowhere,
         };
@@ -159,6 +161,13 @@ pub(super) struct Nowhere;
 impl Bus for Nowhere {
     async fn send(&self, _: &Message) -> Result<(), BusError> {
         Err(BusError::Refused("no bus here".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Taxes for Nowhere {
+    async fn rates(&self, _: &str, _: &TaxQuestion) -> Result<ProvidedTaxes, TaxesUnavailable> {
+        Err(TaxesUnavailable("nobody is there".into()))
     }
 }
 

@@ -21,6 +21,7 @@ use offpeak::shared::{
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
         mail::{Letter, Mail, MailError},
         payments::{Authorise, Payment, PaymentError, Payments},
+        taxes::{TaxQuestion, Taxes, TaxesUnavailable},
     },
 };
 use offpeak_domain::{
@@ -29,6 +30,7 @@ use offpeak_domain::{
     money::{Currency, Money},
     quantity::Quantity,
     sku::Sku,
+    tax::ProvidedTaxes,
 };
 use serde_json::Value;
 use ulid::Ulid;
@@ -122,6 +124,7 @@ impl World {
             bus: Arc::clone(&process) as Arc<dyn Bus>,
             payments: Arc::clone(&process) as Arc<dyn Payments>,
             mail: Arc::clone(&process) as Arc<dyn Mail>,
+            taxes: Arc::clone(&process) as Arc<dyn Taxes>,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             ids: process,
         })
@@ -278,6 +281,14 @@ impl Payments for Process {
 
 fn silence() -> PaymentError {
     PaymentError::Unavailable("no answer came".into())
+}
+
+#[async_trait]
+impl Taxes for Process {
+    async fn rates(&self, _: &str, _: &TaxQuestion) -> Result<ProvidedTaxes, TaxesUnavailable> {
+        self.effects.turn().await;
+        Err(TaxesUnavailable("these shops have a table".into()))
+    }
 }
 
 impl Ids for Process {
