@@ -10,6 +10,7 @@ pub mod merge;
 pub mod money;
 pub mod offer;
 pub mod order;
+pub mod payment;
 pub mod pricing;
 pub mod problems;
 pub mod quantity;

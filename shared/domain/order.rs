@@ -10,7 +10,7 @@ pub enum Lifecycle {
     Failed,
 }
 
-/// From the amounts of the payment.
+/// From the amounts of the payment ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
     /// Nothing is owed.
@@ -18,7 +18,13 @@ pub enum PaymentStatus {
     Authorised,
     PartiallyCaptured,
     Captured,
+    /// More was taken than is owed.
+    Overpaid,
+    PartiallyRefunded,
+    Refunded,
     Voided,
+    /// The buyer's bank has taken money back, or asks for it.
+    Disputed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,36 +53,10 @@ named!(PaymentStatus {
     Authorised = "authorised",
     PartiallyCaptured = "partially_captured",
     Captured = "captured",
-    Voided = "voided"
+    Overpaid = "overpaid",
+    PartiallyRefunded = "partially_refunded",
+    Refunded = "refunded",
+    Voided = "voided",
+    Disputed = "disputed"
 });
 named!(FulfilmentStatus { Unfulfilled = "unfulfilled" });
-
-impl PaymentStatus {
-    /// From what the provider holds, in minor units of one currency.
-    pub fn of(authorised: i64, captured: i64, voided: i64) -> PaymentStatus {
-        match (authorised, captured) {
-            (0, 0) if voided > 0 => PaymentStatus::Voided,
-            (0, 0) => PaymentStatus::None,
-            (_, 0) if voided >= authorised => PaymentStatus::Voided,
-            (_, 0) => PaymentStatus::Authorised,
-            (owed, paid) if paid < owed => PaymentStatus::PartiallyCaptured,
-            _ => PaymentStatus::Captured,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payment_status_follows_the_amounts() {
-        let check =
-            |authorised, captured, voided, want| assert_eq!(PaymentStatus::of(authorised, captured, voided), want);
-        check(0, 0, 0, PaymentStatus::None);
-        check(10, 0, 0, PaymentStatus::Authorised);
-        check(10, 4, 0, PaymentStatus::PartiallyCaptured);
-        check(10, 10, 0, PaymentStatus::Captured);
-        check(10, 0, 10, PaymentStatus::Voided);
-    }
-}

@@ -164,9 +164,8 @@ impl Ledger {
     pub(super) async fn void(&self, reference: &str) -> Result<Payment, LedgerError> {
         self.change(reference, |payment| match payment.status {
             _ if payment.captured > 0 => Err(LedgerError::Impossible("a captured payment cannot be voided")),
-            Status::Voided => Ok(None),
+            Status::Voided | Status::Declined { .. } => Ok(None),
             Status::Authorised | Status::ActionRequired => Ok(Some(("voided", payment.authorised))),
-            Status::Declined { .. } => Err(LedgerError::Impossible("a declined payment has nothing to void")),
         })
         .await
     }

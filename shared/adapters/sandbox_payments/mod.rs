@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use offpeak_domain::money::{Currency, Money};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::http_client::{self, HttpClient};
-use crate::shared::ports::payments::{Authorise, Payment, PaymentError, PaymentState, Payments};
+use crate::shared::ports::payments::{
+    Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
+    WebhookError,
+};
 
 /// Shorter than a completion's lease, together with one question after a lost answer.
 const AUTHORISE_PATIENCE: Duration = Duration::from_secs(5);
@@ -87,15 +92,23 @@ impl SandboxPayments {
 
 #[async_trait]
 impl Payments for SandboxPayments {
+    fn provider(&self) -> &'static str {
+        "sandbox"
+    }
+
     fn accepts(&self, method: &str) -> bool {
         METHODS.contains(&method)
+    }
+
+    async fn prepare(&self, _request: &Authorise) -> Result<Option<String>, PaymentError> {
+        Ok(None)
     }
 
     async fn authorise(&self, request: &Authorise) -> Result<Payment, PaymentError> {
         let body = json!({
             "reference": request.reference,
             "checkoutId": request.checkout_id,
-            "amount": { "amount": request.amount.minor().to_string(), "currency": request.amount.currency().code() },
+            "amount": amount(request.amount),
             "method": request.method,
         });
         let key_and_body = Some((request.reference.as_str(), body));
@@ -103,22 +116,37 @@ impl Payments for SandboxPayments {
         payment.ok_or_else(|| unavailable("the provider does not know its own address"))
     }
 
-    async fn find(&self, reference: &str) -> Result<Option<Payment>, PaymentError> {
-        self.call(Method::GET, &format!("payments/{reference}"), None, PATIENCE).await
+    async fn find(&self, name: &PaymentName) -> Result<Option<Payment>, PaymentError> {
+        self.call(Method::GET, &format!("payments/{}", name.reference), None, PATIENCE).await
     }
 
-    async fn capture(&self, reference: &str) -> Result<Payment, PaymentError> {
-        let path = format!("payments/{reference}/capture");
-        let payment =
-            self.call(Method::POST, &path, Some((&format!("{reference}:capture"), json!({}))), PATIENCE).await?;
+    async fn capture(&self, name: &PaymentName, movement: &Movement) -> Result<Payment, PaymentError> {
+        let path = format!("payments/{}/capture", name.reference);
+        let body = json!({ "amount": amount(movement.amount) });
+        let payment = self.call(Method::POST, &path, Some((&movement.key, body)), PATIENCE).await?;
         payment.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))
     }
 
-    async fn void(&self, reference: &str) -> Result<Payment, PaymentError> {
-        let path = format!("payments/{reference}/void");
-        let payment = self.call(Method::POST, &path, Some((&format!("{reference}:void"), json!({}))), PATIENCE).await?;
-        payment.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))
+    async fn void(&self, name: &PaymentName, key: &str) -> Result<Option<Payment>, PaymentError> {
+        let path = format!("payments/{}/void", name.reference);
+        self.call(Method::POST, &path, Some((key, json!({}))), PATIENCE).await
     }
+
+    async fn refund(&self, name: &PaymentName, movement: &Movement) -> Result<Refunded, PaymentError> {
+        let path = format!("payments/{}/refund", name.reference);
+        let body = json!({ "amount": amount(movement.amount) });
+        let payment = self.call(Method::POST, &path, Some((&movement.key, body)), PATIENCE).await?;
+        let payment = payment.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))?;
+        Ok(Refunded { payment, state: RefundState::Succeeded })
+    }
+
+    async fn webhook(&self, _headers: &HeaderMap, _body: &[u8], _now: OffsetDateTime) -> Result<Notice, WebhookError> {
+        Err(WebhookError::Unsigned)
+    }
+}
+
+fn amount(money: Money) -> serde_json::Value {
+    json!({ "amount": money.minor().to_string(), "currency": money.currency().code() })
 }
 
 fn payment(answer: Answer) -> Result<Payment, PaymentError> {
@@ -136,11 +164,13 @@ fn payment(answer: Answer) -> Result<Payment, PaymentError> {
     };
     Ok(Payment {
         reference: answer.reference,
+        provider_id: None,
         status,
         authorised: money(&answer.authorised)?,
         captured: money(&answer.captured)?,
         refunded: money(&answer.refunded)?,
         voided: money(&answer.voided)?,
+        facts: Vec::new(),
     })
 }
 

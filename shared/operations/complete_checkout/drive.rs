@@ -3,6 +3,7 @@ use offpeak_domain::{
     checkout::{ACTION_FOR, Attempt, CheckoutState, Finished, Refusal, Step},
     ids::CheckoutId,
     order::{Lifecycle, PaymentStatus},
+    payment::Amounts,
 };
 use time::OffsetDateTime;
 
@@ -171,7 +172,7 @@ async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Comple
     let payment = if run.fresh {
         effects::authorise(shop, run.id(), attempt).await?
     } else {
-        match shop.ports.payments.find(&attempt.reference(run.id())).await? {
+        match shop.ports.payments.find(&effects::name(run.id(), attempt)).await? {
             Some(payment) => payment,
             None if shop.ports.clock.now() >= attempt.hold_until => return run.undo(shop, Refusal::Abandoned).await,
             None => effects::authorise(shop, run.id(), attempt).await?,
@@ -216,7 +217,7 @@ async fn wait_for_buyer(shop: &Shop, run: &mut Run, attempt: &Attempt, url: Stri
 
 /// The buyer came back, or the time is over: only the provider knows.
 async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> Result<Option<Driven>, CompleteError> {
-    let payment = shop.ports.payments.find(&attempt.reference(run.id())).await?;
+    let payment = shop.ports.payments.find(&effects::name(run.id(), attempt)).await?;
     match payment {
         Some(Payment { status: PaymentState::ActionRequired { .. }, .. }) => {
             if shop.ports.clock.now() >= attempt.hold_until {
@@ -242,15 +243,14 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
         tracing::error!(order.id = %id.order(), "Order {} is paid for, but its goods are short: {refusal:?}", id.order());
     }
     let total = attempt.total();
-    let (authorised, captured) = if total.is_zero() {
-        (0, 0)
-    } else {
+    let mut paid = Amounts::zero(total.currency());
+    if !total.is_zero() {
         let Some(payment) = effects::capture(shop, id, attempt).await? else {
             run.undo(shop, Refusal::Declined { reason: "capture_refused".to_owned() }).await?;
             return Ok(None);
         };
-        (payment.authorised.minor(), payment.captured.minor())
-    };
+        (paid.authorised, paid.captured) = (payment.authorised, payment.captured);
+    }
     let now = shop.ports.clock.now();
     let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
     let mut order = effects::pending_order(&run.seen.value, attempt, now);
@@ -259,9 +259,9 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
     }
     order.lifecycle = Lifecycle::Placed;
     order.placed_at = Some(now);
-    order.payment.authorised = authorised;
-    order.payment.captured = captured;
-    order.payment_status = PaymentStatus::of(authorised, captured, 0);
+    order.payment.authorised = paid.authorised.minor();
+    order.payment.captured = paid.captured.minor();
+    order.payment_status = PaymentStatus::of(&paid, total);
     let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
 
     run.seen.value.checkout.state = CheckoutState::Placed { by: attempt.by.clone() };

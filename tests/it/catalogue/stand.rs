@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use offpeak::shared::{
     adapters::memory::MemoryDocuments,
     operations::import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
@@ -18,12 +19,13 @@ use offpeak::shared::{
         documents::{Container, Document, Documents, ETag, PAGE_MAX, Page, Query, Scope, StoreError, Write},
         identity::{Caller, Identity, IdentityError},
         mail::{Letter, Mail, MailError},
-        payments::{Authorise, Payment, PaymentError, Payments},
+        payments::{Authorise, Movement, Notice, Payment, PaymentError, PaymentName, Payments, Refunded, WebhookError},
         taxes::{TaxQuestion, Taxes, TaxesUnavailable},
     },
 };
 use offpeak_domain::{money::Currency, tax::ProvidedTaxes};
 use serde_json::Value;
+use time::OffsetDateTime;
 use ulid::Ulid;
 
 use crate::documents_contract::HandClock;
@@ -185,26 +187,46 @@ impl Identity for Nowhere {
     }
 }
 
+fn no_payments<T>() -> Result<T, PaymentError> {
+    Err(PaymentError::Refused("no payments here".to_owned()))
+}
+
 #[async_trait]
 impl Payments for Nowhere {
+    fn provider(&self) -> &'static str {
+        "nowhere"
+    }
+
     fn accepts(&self, _: &str) -> bool {
         false
     }
 
-    async fn authorise(&self, _: &Authorise) -> Result<Payment, PaymentError> {
-        Err(PaymentError::Refused("no payments here".to_owned()))
+    async fn prepare(&self, _: &Authorise) -> Result<Option<String>, PaymentError> {
+        no_payments()
     }
 
-    async fn find(&self, _: &str) -> Result<Option<Payment>, PaymentError> {
+    async fn authorise(&self, _: &Authorise) -> Result<Payment, PaymentError> {
+        no_payments()
+    }
+
+    async fn find(&self, _: &PaymentName) -> Result<Option<Payment>, PaymentError> {
         Ok(None)
     }
 
-    async fn capture(&self, _: &str) -> Result<Payment, PaymentError> {
-        Err(PaymentError::Refused("no payments here".to_owned()))
+    async fn capture(&self, _: &PaymentName, _: &Movement) -> Result<Payment, PaymentError> {
+        no_payments()
     }
 
-    async fn void(&self, _: &str) -> Result<Payment, PaymentError> {
-        Err(PaymentError::Refused("no payments here".to_owned()))
+    async fn void(&self, _: &PaymentName, _: &str) -> Result<Option<Payment>, PaymentError> {
+        Ok(None)
+    }
+
+    async fn refund(&self, _: &PaymentName, _: &Movement) -> Result<Refunded, PaymentError> {
+        no_payments()
+    }
+
+    async fn webhook(&self, _: &HeaderMap, _: &[u8], _: OffsetDateTime) -> Result<Notice, WebhookError> {
+        Err(WebhookError::Unsigned)
     }
 }
 

@@ -4,8 +4,14 @@ use std::{
     sync::Mutex,
 };
 
-use offpeak::shared::ports::payments::{Authorise, Payment, PaymentError, PaymentState};
-use offpeak_domain::money::Money;
+use offpeak::shared::ports::payments::{
+    Authorise, Movement, Payment, PaymentError, PaymentName, PaymentState, RefundState, Refunded,
+};
+use offpeak_domain::{
+    money::Money,
+    payment::{FactKind, PaymentFact},
+};
+use time::OffsetDateTime;
 
 pub(super) const METHODS: [&str; 5] = ["approve", "decline", "challenge", "timeout", "unavailable"];
 
@@ -16,25 +22,58 @@ pub(super) struct Entry {
     pub(super) authorised: i64,
     pub(super) captured: i64,
     pub(super) captures: u32,
+    pub(super) refunded: i64,
     voided: i64,
+    /// Captures and refunds by fact id.
+    moved: BTreeMap<String, i64>,
 }
 
 impl Entry {
+    fn new(request: &Authorise, status: PaymentState, authorised: i64) -> Entry {
+        let (captured, captures, refunded, voided) = (0, 0, 0, 0);
+        Entry {
+            request: request.clone(),
+            status,
+            authorised,
+            captured,
+            captures,
+            refunded,
+            voided,
+            moved: BTreeMap::new(),
+        }
+    }
+
+    fn sum(&self, prefix: &str) -> i64 {
+        self.moved.iter().filter(|(id, _)| id.starts_with(prefix)).map(|(_, minor)| minor).sum()
+    }
+
     /// What still blocks the buyer's money, or could still come to.
     pub(super) fn is_held(&self) -> bool {
         self.authorised - self.captured - self.voided != 0 || matches!(self.status, PaymentState::ActionRequired { .. })
     }
 
     fn shown(&self) -> Payment {
-        let money = |minor| Money::new(minor, self.request.amount.currency());
-        Payment {
+        let currency = self.request.amount.currency();
+        let fact = |id: &str, kind, minor| PaymentFact {
+            id: id.to_owned(),
             reference: self.request.reference.clone(),
-            status: self.status.clone(),
-            authorised: money(self.authorised),
-            captured: money(self.captured),
-            refunded: money(0),
-            voided: money(self.voided),
+            kind,
+            amount: Money::new(minor, currency),
+            at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let mut facts = Vec::new();
+        if self.authorised > 0 {
+            facts.push(fact("authorised", FactKind::Authorised, self.authorised));
         }
+        if self.status == PaymentState::Voided || self.voided > 0 {
+            facts.push(fact("voided", FactKind::Voided, self.voided));
+        }
+        facts.extend(self.moved.iter().map(|(id, minor)| {
+            let kind = if id.starts_with("capture:") { FactKind::Captured } else { FactKind::Refunded };
+            fact(id, kind, *minor)
+        }));
+        let name = PaymentName { reference: self.request.reference.clone(), provider_id: None };
+        Payment::of(&name, self.status.clone(), currency, facts)
     }
 }
 
@@ -43,6 +82,8 @@ pub(super) struct Provider {
     payments: Mutex<BTreeMap<String, Entry>>,
     /// References whose first request got no answer and left no trace.
     refused_once: Mutex<BTreeSet<String>>,
+    /// References that were given up before anyone asked for them.
+    barred: Mutex<BTreeSet<String>>,
     /// A planted fault: a repeated capture takes the money again, and does not say so.
     captures_again: bool,
 }
@@ -88,45 +129,69 @@ impl Provider {
             return Err(unavailable());
         }
         let (status, authorised) = match request.method.as_str() {
+            _ if self.barred.lock().unwrap().contains(&request.reference) => (PaymentState::Voided, 0),
             "decline" => (PaymentState::Declined { reason: "insufficient_funds".to_owned() }, 0),
             "challenge" => (PaymentState::ActionRequired { url: "https://bank.example/ask".to_owned() }, 0),
             _ => (PaymentState::Authorised, request.amount.minor()),
         };
-        let request = request.clone();
-        let entry = Entry { request, status, authorised, captured: 0, captures: 0, voided: 0 };
+        let entry = Entry::new(request, status, authorised);
         let shown = entry.shown();
-        let method = entry.request.method.clone();
         payments.insert(shown.reference.clone(), entry);
-        if method == "timeout" { Err(unavailable()) } else { Ok(shown) }
+        if request.method == "timeout" { Err(unavailable()) } else { Ok(shown) }
     }
 
-    pub(super) fn find(&self, reference: &str) -> Option<Payment> {
-        self.payments.lock().unwrap().get(reference).map(Entry::shown)
+    pub(super) fn find(&self, name: &PaymentName) -> Option<Payment> {
+        self.payments.lock().unwrap().get(&name.reference).map(Entry::shown)
     }
 
-    pub(super) fn capture(&self, reference: &str) -> Result<Payment, PaymentError> {
+    pub(super) fn capture(&self, name: &PaymentName, movement: &Movement) -> Result<Payment, PaymentError> {
         let mut payments = self.payments.lock().unwrap();
-        let entry = payments.get_mut(reference).ok_or_else(|| refused("no such payment"))?;
-        if entry.status != PaymentState::Authorised {
-            return Err(refused("nothing is authorised"));
+        let entry = payments.get_mut(&name.reference).ok_or_else(|| refused("no such payment"))?;
+        let (id, minor) = (format!("capture:{}", movement.key), movement.amount.minor());
+        if let Some(known) = entry.moved.get(&id)
+            && !self.captures_again
+        {
+            return if *known == minor { Ok(entry.shown()) } else { Err(refused("another capture")) };
         }
-        if entry.captured == 0 || self.captures_again {
-            entry.captured = entry.authorised;
-            entry.captures += 1;
+        let left = entry.authorised - entry.captured - entry.voided;
+        if entry.status != PaymentState::Authorised || minor > left && !self.captures_again {
+            return Err(refused("so much is not authorised"));
         }
+        entry.moved.insert(id, minor);
+        entry.captured = entry.sum("capture:");
+        entry.captures += 1;
         Ok(entry.shown())
     }
 
-    pub(super) fn void(&self, reference: &str) -> Result<Payment, PaymentError> {
+    pub(super) fn void(&self, name: &PaymentName) -> Option<Payment> {
         let mut payments = self.payments.lock().unwrap();
-        let entry = payments.get_mut(reference).ok_or_else(|| refused("no such payment"))?;
-        match entry.status {
-            PaymentState::Authorised if entry.captured > 0 => return Err(refused("captured already")),
-            PaymentState::Declined { .. } => return Err(refused("declined")),
-            PaymentState::Authorised | PaymentState::ActionRequired { .. } | PaymentState::Voided => {}
+        let Some(entry) = payments.get_mut(&name.reference) else {
+            self.barred.lock().unwrap().insert(name.reference.clone());
+            return None;
+        };
+        let open = matches!(entry.status, PaymentState::Authorised | PaymentState::ActionRequired { .. });
+        if open {
+            entry.voided = entry.authorised - entry.captured;
         }
-        entry.voided = entry.authorised;
-        entry.status = PaymentState::Voided;
-        Ok(entry.shown())
+        if open && entry.captured == 0 {
+            entry.status = PaymentState::Voided;
+        }
+        Some(entry.shown())
+    }
+
+    pub(super) fn refund(&self, name: &PaymentName, movement: &Movement) -> Result<Refunded, PaymentError> {
+        let mut payments = self.payments.lock().unwrap();
+        let entry = payments.get_mut(&name.reference).ok_or_else(|| refused("no such payment"))?;
+        let (id, minor) = (format!("refund:{}", movement.key), movement.amount.minor());
+        match entry.moved.get(&id) {
+            Some(known) if *known != minor => return Err(refused("another refund")),
+            Some(_) => {}
+            None if minor > entry.captured - entry.refunded => return Err(refused("so much is not captured")),
+            None => {
+                entry.moved.insert(id, minor);
+                entry.refunded = entry.sum("refund:");
+            }
+        }
+        Ok(Refunded { payment: entry.shown(), state: RefundState::Succeeded })
     }
 }

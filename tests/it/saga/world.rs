@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use http::HeaderMap;
 use offpeak::shared::{
     adapters::memory::MemoryDocuments,
     operations::{
@@ -20,7 +21,7 @@ use offpeak::shared::{
         clock::{Clock, Ids},
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
         mail::{Letter, Mail, MailError},
-        payments::{Authorise, Payment, PaymentError, Payments},
+        payments::{Authorise, Movement, Notice, Payment, PaymentError, PaymentName, Payments, Refunded, WebhookError},
         taxes::{TaxQuestion, Taxes, TaxesUnavailable},
     },
 };
@@ -33,6 +34,7 @@ use offpeak_domain::{
     tax::ProvidedTaxes,
 };
 use serde_json::Value;
+use time::OffsetDateTime;
 use ulid::Ulid;
 
 use super::{
@@ -254,8 +256,16 @@ impl Mail for Process {
 
 #[async_trait]
 impl Payments for Process {
+    fn provider(&self) -> &'static str {
+        "fake"
+    }
+
     fn accepts(&self, method: &str) -> bool {
         METHODS.contains(&method)
+    }
+
+    async fn prepare(&self, _request: &Authorise) -> Result<Option<String>, PaymentError> {
+        Ok(None)
     }
 
     async fn authorise(&self, request: &Authorise) -> Result<Payment, PaymentError> {
@@ -263,19 +273,28 @@ impl Payments for Process {
         self.effects.effect(format!("authorise {}", request.reference), work, None, silence()).await
     }
 
-    async fn find(&self, reference: &str) -> Result<Option<Payment>, PaymentError> {
+    async fn find(&self, name: &PaymentName) -> Result<Option<Payment>, PaymentError> {
         self.effects.turn().await;
-        Ok(self.world.provider.find(reference))
+        Ok(self.world.provider.find(name))
     }
 
-    async fn capture(&self, reference: &str) -> Result<Payment, PaymentError> {
-        let work = async { self.world.provider.capture(reference) };
-        self.effects.effect(format!("capture {reference}"), work, None, silence()).await
+    async fn capture(&self, name: &PaymentName, movement: &Movement) -> Result<Payment, PaymentError> {
+        let work = async { self.world.provider.capture(name, movement) };
+        self.effects.effect(format!("capture {}", movement.key), work, None, silence()).await
     }
 
-    async fn void(&self, reference: &str) -> Result<Payment, PaymentError> {
-        let work = async { self.world.provider.void(reference) };
-        self.effects.effect(format!("void {reference}"), work, None, silence()).await
+    async fn void(&self, name: &PaymentName, key: &str) -> Result<Option<Payment>, PaymentError> {
+        let work = async { Ok(self.world.provider.void(name)) };
+        self.effects.effect(format!("void {key}"), work, None, silence()).await
+    }
+
+    async fn refund(&self, name: &PaymentName, movement: &Movement) -> Result<Refunded, PaymentError> {
+        let work = async { self.world.provider.refund(name, movement) };
+        self.effects.effect(format!("refund {}", movement.key), work, None, silence()).await
+    }
+
+    async fn webhook(&self, _headers: &HeaderMap, _body: &[u8], _now: OffsetDateTime) -> Result<Notice, WebhookError> {
+        Err(WebhookError::Unsigned)
     }
 }
 

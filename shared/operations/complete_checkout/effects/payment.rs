@@ -7,8 +7,13 @@ use offpeak_domain::{
 use super::super::CompleteError;
 use crate::shared::{
     operations::Shop,
-    ports::payments::{Authorise, Payment, PaymentError, PaymentState},
+    ports::payments::{Authorise, Movement, Payment, PaymentError, PaymentName, PaymentState},
 };
+
+/// How the attempt's payment is found at the provider.
+pub(in super::super) fn name(id: CheckoutId, attempt: &Attempt) -> PaymentName {
+    PaymentName { reference: attempt.reference(id), provider_id: None }
+}
 
 /// Asks for the money; when the answer is lost, asks what became of it.
 pub(in super::super) async fn authorise(
@@ -21,25 +26,21 @@ pub(in super::super) async fn authorise(
         checkout_id: id.to_string(),
         amount: attempt.total(),
         method: attempt.payment_method.clone(),
+        token: None,
+        provider_id: None,
+        return_url: None,
     };
     match shop.ports.payments.authorise(&request).await {
         Ok(payment) => Ok(payment),
         Err(lost @ PaymentError::Unavailable(_)) => {
-            let found = shop.ports.payments.find(&request.reference).await?;
+            let found = shop.ports.payments.find(&request.name()).await?;
             found.ok_or(CompleteError::Payment(lost))
         }
         // The provider will never do this: a decline in all but name.
         Err(PaymentError::Refused(reason)) => {
             tracing::warn!(payment.id = request.reference, reason, "The provider refused a payment.");
-            let nothing = offpeak_domain::money::Money::zero(request.amount.currency());
-            Ok(Payment {
-                reference: request.reference,
-                status: PaymentState::Declined { reason: "refused_by_provider".to_owned() },
-                authorised: nothing,
-                captured: nothing,
-                refunded: nothing,
-                voided: nothing,
-            })
+            let declined = PaymentState::Declined { reason: "refused_by_provider".to_owned() };
+            Ok(Payment::of(&request.name(), declined, request.amount.currency(), Vec::new()))
         }
     }
 }
@@ -50,16 +51,17 @@ pub(in super::super) async fn capture(
     id: CheckoutId,
     attempt: &Attempt,
 ) -> Result<Option<Payment>, CompleteError> {
-    let reference = attempt.reference(id);
-    match shop.ports.payments.capture(&reference).await {
+    let name = name(id, attempt);
+    let whole = Movement { key: format!("{}:capture", name.reference), amount: attempt.total() };
+    match shop.ports.payments.capture(&name, &whole).await {
         Ok(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
         Ok(payment) => {
             let (captured, total) = (payment.captured, attempt.total());
             Err(PaymentError::Unavailable(format!("{captured} of {total} is captured").into()).into())
         }
         Err(PaymentError::Refused(reason)) => {
-            tracing::error!(payment.id = reference, reason, "The provider refused a capture.");
-            match shop.ports.payments.find(&reference).await? {
+            tracing::error!(payment.id = name.reference, reason, "The provider refused a capture.");
+            match shop.ports.payments.find(&name).await? {
                 Some(payment) if payment.captured == attempt.total() => Ok(Some(payment)),
                 // Still there to be captured: another call is at it, or the provider is confused. Try again later.
                 Some(Payment { status: PaymentState::Authorised, .. }) => {
@@ -85,13 +87,10 @@ pub(in super::super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attemp
     if attempt.total().is_zero() {
         return Ok(Voided::Done);
     }
-    let reference = attempt.reference(id);
-    match shop.ports.payments.find(&reference).await? {
+    let name = name(id, attempt);
+    // Without asking first: a request that is still on its way must find the name barred.
+    match shop.ports.payments.void(&name, &format!("{}:void", name.reference)).await? {
         Some(payment) if !payment.captured.is_zero() => Ok(Voided::TooLate),
-        Some(Payment { status: PaymentState::Authorised | PaymentState::ActionRequired { .. }, .. }) => {
-            shop.ports.payments.void(&reference).await?;
-            Ok(Voided::Done)
-        }
         _ => Ok(Voided::Done),
     }
 }
@@ -106,7 +105,7 @@ pub(in super::super) async fn still_waits(
     if shop.ports.clock.now() >= attempt.hold_until {
         return Ok(None);
     }
-    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    let payment = shop.ports.payments.find(&name(id, attempt)).await?;
     let waits = payment.is_some_and(|it| matches!(it.status, PaymentState::ActionRequired { .. }));
     Ok(waits.then(|| url.clone()))
 }
@@ -120,6 +119,6 @@ pub(in super::super) async fn is_captured(
     if attempt.total().is_zero() {
         return Ok(false);
     }
-    let payment = shop.ports.payments.find(&attempt.reference(id)).await?;
+    let payment = shop.ports.payments.find(&name(id, attempt)).await?;
     Ok(payment.is_some_and(|it| !it.captured.is_zero()))
 }
