@@ -4,9 +4,10 @@
 //! `completion_in_progress`, 429 and 5xx are not final; the same key may be sent again.
 use bytes::Bytes;
 use http::{HeaderName, StatusCode, header};
-use offpeak_domain::ids::CheckoutId;
+use offpeak_domain::{checkout::PaymentChoice, ids::CheckoutId};
 use serde::Deserialize;
 use serde_json::json;
+use url::Url;
 
 use crate::shared::{
     app::App,
@@ -23,6 +24,10 @@ use crate::shared::{
 pub(super) const ROOM: Room<App> =
     Room::http("complete_checkout", include_str!("function.json")).post(|app, call| answering(handle(app, call)));
 
+/// Longest name of what a buyer pays with, and longest address to return to, in bytes.
+const TOKEN_MAX: usize = 255;
+const RETURN_URL_MAX: usize = 2_048;
+
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 #[derive(Deserialize)]
@@ -33,9 +38,11 @@ struct CompleteCheckoutBody {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PaymentBody {
     method: String,
+    token: Option<String>,
+    return_url: Option<String>,
 }
 
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
@@ -48,10 +55,28 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
         token: call.cart_token()?.to_owned(),
         idempotency_key,
         expected_total,
-        payment_method: body.payment.method,
+        payment: choice(body.payment)?,
     };
     let completed = complete_checkout(&app.shop, &command, render).await?;
     Ok(answer(completed.rendered, completed.replayed))
+}
+
+/// What the provider is told is bounded here; whether it means anything, the provider says.
+fn choice(body: PaymentBody) -> Result<PaymentChoice, Problem> {
+    let PaymentBody { method, token, return_url } = body;
+    if token
+        .as_ref()
+        .is_some_and(|it| it.is_empty() || it.len() > TOKEN_MAX || !it.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        return Err(Problem::invalid("payment.token", format!("1 to {TOKEN_MAX} visible ASCII characters")));
+    }
+    if let Some(url) = &return_url {
+        let known = Url::parse(url).is_ok_and(|it| matches!(it.scheme(), "https" | "http") && it.has_host());
+        if url.len() > RETURN_URL_MAX || !known {
+            return Err(Problem::invalid("payment.returnUrl", "the full address of a page, https://…"));
+        }
+    }
+    Ok(PaymentChoice { method, token, return_url })
 }
 
 fn answer(rendered: Rendered, replayed: bool) -> Reply {

@@ -64,12 +64,25 @@ pub struct KeyUse {
     pub fingerprint: String,
 }
 
+/// How the buyer pays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaymentChoice {
+    /// The provider's method name, e.g. `sandbox_approve`.
+    pub method: String,
+    /// The provider's name for what the buyer pays with, made in the browser, e.g. `pm_…`; no card data.
+    pub token: Option<String>,
+    /// Where the provider sends the buyer after an extra step.
+    pub return_url: Option<String>,
+}
+
 /// One completion. What is bought and for how much is frozen here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub number: u32,
     pub by: KeyUse,
-    pub payment_method: String,
+    pub payment: PaymentChoice,
+    /// The provider's own name for the payment, if it gave one before any money was asked for.
+    pub provider_id: Option<String>,
     pub priced: Priced,
     pub step: Step,
     pub fence: u32,
@@ -177,7 +190,8 @@ mod tests {
         let mut attempt = Attempt {
             number: 1,
             by: KeyUse { key: String::new(), fingerprint: String::new() },
-            payment_method: String::new(),
+            payment: PaymentChoice::default(),
+            provider_id: None,
             priced,
             step: Step::Holding,
             fence: 1,

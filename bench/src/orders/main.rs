@@ -41,6 +41,7 @@ use offpeak::shared::{
 };
 use offpeak_domain::{
     address::{Address, Email},
+    checkout::PaymentChoice,
     money::Currency,
     quantity::Quantity,
     sku::Sku,
@@ -177,7 +178,7 @@ async fn place(shop: &Shop, n: usize) -> Result<(), String> {
         token,
         idempotency_key: "once".to_owned(),
         expected_total: begun.priced.totals.total,
-        payment_method: "sandbox_approve".to_owned(),
+        payment: PaymentChoice { method: "sandbox_approve".to_owned(), ..PaymentChoice::default() },
     };
     let done = Box::pin(complete_checkout(shop, &command, render)).await.map_err(|err| said(&err))?;
     if done.rendered.status == 200 { Ok(()) } else { Err(said(&String::from_utf8_lossy(&done.rendered.body))) }

@@ -1,6 +1,6 @@
 //! Document `checkout`: the buyer's choices and the completion under way.
 use offpeak_domain::{
-    checkout::{Attempt, Checkout, CheckoutState, Finished, KeyUse, Refusal, Shortage, Step},
+    checkout::{Attempt, Checkout, CheckoutState, Finished, KeyUse, PaymentChoice, Refusal, Shortage, Step},
     ids::CheckoutId,
     sku::Sku,
 };
@@ -58,6 +58,12 @@ struct AttemptDocument {
     number: u32,
     by: KeyUseDocument,
     payment_method: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payment_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    return_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider_id: Option<String>,
     priced: PricedDocument,
     step: StepDocument,
     fence: u32,
@@ -173,7 +179,10 @@ impl From<&Attempt> for AttemptDocument {
         AttemptDocument {
             number: attempt.number,
             by: (&attempt.by).into(),
-            payment_method: attempt.payment_method.clone(),
+            payment_method: attempt.payment.method.clone(),
+            payment_token: attempt.payment.token.clone(),
+            return_url: attempt.payment.return_url.clone(),
+            provider_id: attempt.provider_id.clone(),
             priced: (&attempt.priced).into(),
             step: match &attempt.step {
                 Step::Holding => StepDocument::Holding,
@@ -194,7 +203,12 @@ impl AttemptDocument {
         Ok(Attempt {
             number: self.number,
             by: self.by.into(),
-            payment_method: self.payment_method,
+            payment: PaymentChoice {
+                method: self.payment_method,
+                token: self.payment_token,
+                return_url: self.return_url,
+            },
+            provider_id: self.provider_id,
             priced: self.priced.into_domain()?,
             step: match self.step {
                 StepDocument::Holding => Step::Holding,

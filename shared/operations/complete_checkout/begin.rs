@@ -66,7 +66,8 @@ pub(super) async fn begin(
     stored.checkout.state = CheckoutState::Completing(Box::new(Attempt {
         number: stored.checkout.attempts,
         by: by.clone(),
-        payment_method: command.payment_method.clone(),
+        payment: command.payment.clone(),
+        provider_id: None,
         priced,
         step: Step::Holding,
         fence: stored.checkout.fence,

@@ -169,6 +169,11 @@ async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Comple
     if attempt.total().is_zero() {
         return run.step(shop, Step::Finalising, Vec::new()).await;
     }
+    let attempt = match name_payment(shop, run, attempt).await? {
+        Named::Ready(attempt) => attempt,
+        Named::Refused(payment) => return take_answer(shop, run, attempt, *payment).await,
+    };
+    let attempt = &attempt;
     let payment = if run.fresh {
         effects::authorise(shop, run.id(), attempt).await?
     } else {
@@ -179,6 +184,31 @@ async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Comple
         }
     };
     take_answer(shop, run, attempt, payment).await
+}
+
+/// An attempt whose payment has its name, or none of it.
+enum Named {
+    Ready(Box<Attempt>),
+    Refused(Box<Payment>),
+}
+
+/// The provider's own name for the payment is stored before any money is asked for, so that whoever comes
+/// after a crash finds the payment by it.
+async fn name_payment(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Named, CompleteError> {
+    if attempt.provider_id.is_some() {
+        return Ok(Named::Ready(Box::new(attempt.clone())));
+    }
+    let name = match effects::prepare(shop, run.id(), attempt).await? {
+        effects::Prepared::AsReference => return Ok(Named::Ready(Box::new(attempt.clone()))),
+        effects::Prepared::Refused(payment) => return Ok(Named::Refused(Box::new(payment))),
+        effects::Prepared::Named(name) => name,
+    };
+    let named = Attempt { provider_id: Some(name.clone()), ..attempt.clone() };
+    if let CheckoutState::Completing(attempt) = &mut run.seen.value.checkout.state {
+        attempt.provider_id = Some(name);
+    }
+    run.save(shop, Vec::new(), Outgoing::default()).await?;
+    Ok(Named::Ready(Box::new(named)))
 }
 
 async fn take_answer(shop: &Shop, run: &mut Run, attempt: &Attempt, payment: Payment) -> Result<(), CompleteError> {

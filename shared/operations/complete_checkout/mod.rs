@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offpeak_domain::{
-    checkout::{CheckoutState, KeyUse, Refusal, Step},
+    checkout::{CheckoutState, KeyUse, PaymentChoice, Refusal, Step},
     ids::CheckoutId,
     money::Money,
     pricing::PricingError,
@@ -53,8 +53,7 @@ pub struct CompleteCheckout {
     pub idempotency_key: String,
     /// The total the buyer was shown; nothing else is ever charged.
     pub expected_total: Money,
-    /// The provider's method name.
-    pub payment_method: String,
+    pub payment: PaymentChoice,
 }
 
 /// How a call ended, for good or for now.
@@ -137,7 +136,7 @@ pub async fn complete_checkout(
     command: &CompleteCheckout,
     render: Render,
 ) -> Result<Completed, CompleteError> {
-    if !shop.ports.payments.accepts(&command.payment_method) {
+    if !shop.ports.payments.accepts(&command.payment.method) {
         return Err(CompleteError::UnknownMethod);
     }
     let by = key_use(command);
@@ -293,12 +292,14 @@ fn not_found(err: checkouts::CheckoutError) -> CompleteError {
 
 fn key_use(command: &CompleteCheckout) -> KeyUse {
     let request = format!(
-        "complete\n{}\n{}\n{} {}\n{}",
+        "complete\n{}\n{}\n{} {}\n{}\n{}\n{}",
         command.checkout,
         sha256(&command.token),
         command.expected_total.minor(),
         command.expected_total.currency(),
-        command.payment_method
+        command.payment.method,
+        command.payment.token.as_deref().unwrap_or_default(),
+        command.payment.return_url.as_deref().unwrap_or_default(),
     );
     KeyUse { key: sha256(&command.idempotency_key), fingerprint: sha256(&request) }
 }

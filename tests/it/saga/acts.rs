@@ -13,7 +13,10 @@ use offpeak::shared::{
     ports::{bus::Message, clock::Clock as _, documents::StoreError, payments::PaymentError},
     views::order::OrderView,
 };
-use offpeak_domain::ids::{CheckoutId, OrderId};
+use offpeak_domain::{
+    checkout::PaymentChoice,
+    ids::{CheckoutId, OrderId},
+};
 use serde_json::{Value, json};
 
 use super::world::{Buyer, World};
@@ -73,7 +76,7 @@ pub(super) async fn call(shop: &Shop, buyer: &Buyer, key: &str, method: &str) ->
         token: buyer.token.clone(),
         idempotency_key: key.to_owned(),
         expected_total: buyer.total,
-        payment_method: method.to_owned(),
+        payment: PaymentChoice { method: method.to_owned(), ..PaymentChoice::default() },
     };
     Box::pin(complete_checkout(shop, &command, render)).await.map(|it| it.rendered)
 }

@@ -33,7 +33,7 @@ pub(in super::super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt
         fulfilment_status: FulfilmentStatus::Unfulfilled,
         payment: OrderPayment {
             reference: attempt.reference(id),
-            method: attempt.payment_method.clone(),
+            method: attempt.payment.method.clone(),
             authorised: 0,
             captured: 0,
         },

@@ -1,6 +1,6 @@
 //! The money of a purchase: asked for once, taken, given back. An answer may be lost, so the provider is asked.
 use offpeak_domain::{
-    checkout::{Attempt, Step},
+    checkout::{Attempt, PaymentChoice, Step},
     ids::CheckoutId,
 };
 
@@ -12,7 +12,51 @@ use crate::shared::{
 
 /// How the attempt's payment is found at the provider.
 pub(in super::super) fn name(id: CheckoutId, attempt: &Attempt) -> PaymentName {
-    PaymentName { reference: attempt.reference(id), provider_id: None }
+    PaymentName { reference: attempt.reference(id), provider_id: attempt.provider_id.clone() }
+}
+
+fn request(id: CheckoutId, attempt: &Attempt) -> Authorise {
+    let PaymentChoice { method, token, return_url } = attempt.payment.clone();
+    Authorise {
+        reference: attempt.reference(id),
+        checkout_id: id.to_string(),
+        amount: attempt.total(),
+        method,
+        token,
+        provider_id: attempt.provider_id.clone(),
+        return_url,
+    }
+}
+
+/// What a provider that will never do this has answered: a decline in all but name.
+fn refused(request: &Authorise, reason: &str) -> Payment {
+    tracing::warn!(payment.id = request.reference, reason, "The provider refused a payment.");
+    let declined = PaymentState::Declined { reason: "refused_by_provider".to_owned() };
+    Payment::of(&request.name(), declined, request.amount.currency(), Vec::new())
+}
+
+/// What came of naming a payment at the provider.
+pub(in super::super) enum Prepared {
+    /// To be stored before any money is asked for.
+    Named(String),
+    /// The reference is the name.
+    AsReference,
+    Refused(Payment),
+}
+
+/// Names the payment at the provider; no money is asked for yet.
+pub(in super::super) async fn prepare(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Prepared, CompleteError> {
+    let request = request(id, attempt);
+    match shop.ports.payments.prepare(&request).await {
+        Ok(Some(name)) => Ok(Prepared::Named(name)),
+        Ok(None) => Ok(Prepared::AsReference),
+        Err(PaymentError::Refused(reason)) => Ok(Prepared::Refused(refused(&request, &reason))),
+        Err(err) => Err(err.into()),
+    }
 }
 
 /// Asks for the money; when the answer is lost, asks what became of it.
@@ -21,27 +65,14 @@ pub(in super::super) async fn authorise(
     id: CheckoutId,
     attempt: &Attempt,
 ) -> Result<Payment, CompleteError> {
-    let request = Authorise {
-        reference: attempt.reference(id),
-        checkout_id: id.to_string(),
-        amount: attempt.total(),
-        method: attempt.payment_method.clone(),
-        token: None,
-        provider_id: None,
-        return_url: None,
-    };
+    let request = request(id, attempt);
     match shop.ports.payments.authorise(&request).await {
         Ok(payment) => Ok(payment),
         Err(lost @ PaymentError::Unavailable(_)) => {
             let found = shop.ports.payments.find(&request.name()).await?;
             found.ok_or(CompleteError::Payment(lost))
         }
-        // The provider will never do this: a decline in all but name.
-        Err(PaymentError::Refused(reason)) => {
-            tracing::warn!(payment.id = request.reference, reason, "The provider refused a payment.");
-            let declined = PaymentState::Declined { reason: "refused_by_provider".to_owned() };
-            Ok(Payment::of(&request.name(), declined, request.amount.currency(), Vec::new()))
-        }
+        Err(PaymentError::Refused(reason)) => Ok(refused(&request, &reason)),
     }
 }
 
