@@ -1,9 +1,8 @@
 //! Container `carts`, one partition and one document per cart.
-use std::time::Duration;
-
 use offpeak_domain::{
     cart::{Cart, CartLine, CartState},
     ids::{CartId, OrderId},
+    merge::{MergeReason, MergeStrategy, MergedLine},
     money::{Currency, Money},
     quantity::Quantity,
     sku::Sku,
@@ -15,17 +14,84 @@ use super::{Minor, Seen, Stored, cart_id_text, currency_text, parse, put, sku_te
 use crate::shared::ports::documents::{Container, Documents, ETag, StoreError, Write};
 
 const ID: &str = "cart";
-/// An empty cart is dropped after this long without a change, one with lines after the other; an ordered
-/// cart stays as long as one with lines.
-const EMPTY_KEPT: Duration = Duration::from_secs(6 * 3600);
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// A cart and who may open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCart {
     pub cart: Cart,
     /// SHA-256 of the cart token, hexadecimal; the token itself is stored nowhere.
     pub token_hash: String,
+    /// On a customer's cart: the merges into it whose guest's cart may not know of them yet.
+    pub merges: Vec<MergeRecord>,
+    /// On a guest's cart that was merged: what became of it.
+    pub merged: Option<MergeRecord>,
+}
+
+impl StoredCart {
+    pub fn new(cart: Cart, token_hash: String) -> StoredCart {
+        StoredCart { cart, token_hash, merges: Vec::new(), merged: None }
+    }
+}
+
+/// A merge that has happened, and what it did; a repeat is answered from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeRecord {
+    pub guest: CartId,
+    pub strategy: MergeStrategy,
+    pub lines: Vec<MergedLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergeDocument {
+    #[serde(with = "cart_id_text")]
+    guest: CartId,
+    strategy: String,
+    lines: Vec<MergedLineDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergedLineDocument {
+    #[serde(with = "sku_text")]
+    sku: Sku,
+    guest: u32,
+    customer: u32,
+    result: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<&MergeRecord> for MergeDocument {
+    fn from(record: &MergeRecord) -> MergeDocument {
+        let line = |it: &MergedLine| MergedLineDocument {
+            sku: it.sku.clone(),
+            guest: it.guest,
+            customer: it.customer,
+            result: it.result,
+            reason: it.reason.map(|it| it.name().to_owned()),
+        };
+        MergeDocument {
+            guest: record.guest,
+            strategy: record.strategy.name().to_owned(),
+            lines: record.lines.iter().map(line).collect(),
+        }
+    }
+}
+
+impl MergeDocument {
+    fn into_domain(self) -> Result<MergeRecord, String> {
+        let reason = |name: String| MergeReason::parse(&name).ok_or(format!("unknown merge reason {name}"));
+        let line = |it: MergedLineDocument| {
+            let reason = it.reason.map(reason).transpose()?;
+            Ok::<_, String>(MergedLine { sku: it.sku, guest: it.guest, customer: it.customer, result: it.result, reason })
+        };
+        let strategy = MergeStrategy::parse(&self.strategy);
+        Ok(MergeRecord {
+            guest: self.guest,
+            strategy: strategy.ok_or_else(|| format!("unknown merge strategy {}", self.strategy))?,
+            lines: self.lines.into_iter().map(line).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,6 +109,16 @@ struct CartDocument {
     locked_by: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merged_into: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merged: Option<MergeDocument>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merges: Vec<MergeDocument>,
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
 }
@@ -69,13 +145,17 @@ pub async fn read_cart(documents: &dyn Documents, id: CartId) -> Result<Option<S
     let Seen { value, etag } = parse::<CartDocument>(document)?;
     let unreadable = |reason: String| StoreError::Unreadable { id: id.to_string(), reason };
     let lock = value.locked_until.zip(value.locked_by);
-    let state = match (value.order_id, lock) {
-        (Some(order), _) => {
+    let state = match (value.order_id, value.merged_into, lock) {
+        (Some(order), _, _) => {
             CartState::Ordered { order: OrderId::parse(&order).map_err(|err| unreadable(err.to_string()))? }
         }
-        (None, Some((until, attempt))) => CartState::Locked { until, attempt },
-        (None, None) => CartState::Open,
+        (None, Some(into), _) => {
+            CartState::Merged { into: CartId::parse(&into).map_err(|err| unreadable(err.to_string()))? }
+        }
+        (None, None, Some((until, attempt))) => CartState::Locked { until, attempt },
+        (None, None, None) => CartState::Open,
     };
+    let record = |it: MergeDocument| it.into_domain().map_err(unreadable);
     let currency = value.currency;
     let line = |line: LineDocument| {
         Ok(CartLine {
@@ -85,8 +165,14 @@ pub async fn read_cart(documents: &dyn Documents, id: CartId) -> Result<Option<S
         })
     };
     let lines = value.lines.into_iter().map(line).collect::<Result<_, StoreError>>()?;
-    let cart = Cart { id: value.cart_id, currency, lines, state };
-    Ok(Some(Seen { value: StoredCart { cart, token_hash: value.token_hash }, etag }))
+    let cart = Cart { id: value.cart_id, currency, lines, state, owner: value.owner, groups: value.groups };
+    let stored = StoredCart {
+        cart,
+        token_hash: value.token_hash,
+        merges: value.merges.into_iter().map(record).collect::<Result<_, _>>()?,
+        merged: value.merged.map(record).transpose()?,
+    };
+    Ok(Some(Seen { value: stored, etag }))
 }
 
 /// # Errors
@@ -103,12 +189,14 @@ pub async fn write_cart(
 }
 
 fn put_cart(stored: &StoredCart, seen: Option<&ETag>, now: OffsetDateTime) -> Result<Write, StoreError> {
-    let StoredCart { cart, token_hash } = stored;
-    let (lock, order_id) = match &cart.state {
-        CartState::Open => (None, None),
-        CartState::Locked { until, attempt } => (Some((*until, *attempt)), None),
-        CartState::Ordered { order } => (None, Some(order.to_string())),
-    };
+    let StoredCart { cart, token_hash, merges, merged } = stored;
+    let (mut lock, mut order_id, mut merged_into) = (None, None, None);
+    match &cart.state {
+        CartState::Open => {}
+        CartState::Locked { until, attempt } => lock = Some((*until, *attempt)),
+        CartState::Ordered { order } => order_id = Some(order.to_string()),
+        CartState::Merged { into } => merged_into = Some(into.to_string()),
+    }
     let document = CartDocument {
         cart_id: cart.id,
         token_hash: token_hash.clone(),
@@ -125,8 +213,12 @@ fn put_cart(stored: &StoredCart, seen: Option<&ETag>, now: OffsetDateTime) -> Re
         locked_until: lock.map(|(until, _)| until),
         locked_by: lock.map(|(_, attempt)| attempt),
         order_id,
+        owner: cart.owner.clone(),
+        groups: cart.groups.clone(),
+        merged_into,
+        merged: merged.as_ref().map(Into::into),
+        merges: merges.iter().map(Into::into).collect(),
         updated_at: now,
     };
-    let ttl = if cart.lines.is_empty() { EMPTY_KEPT } else { KEPT };
-    put(ID, &document, seen, Some(ttl))
+    put(ID, &document, seen, cart.kept_for().map(time::Duration::unsigned_abs))
 }

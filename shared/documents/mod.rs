@@ -5,6 +5,7 @@
 //! version is read by its own type and brought up here, in the module that owns it.
 pub mod carts;
 pub mod catalogue_mark;
+pub mod customer_carts;
 pub mod listings;
 pub mod lookups;
 pub mod products;
