@@ -11,9 +11,11 @@ mod get_product;
 mod health;
 mod list_products;
 mod manage_stock;
+mod merge_cart;
 mod relay_outbox;
 mod resume_checkout;
 mod send_email;
+mod set_cart_lines;
 mod start_checkout;
 
 pub static ROOMS: &[Room<App>] = &[
@@ -22,6 +24,8 @@ pub static ROOMS: &[Room<App>] = &[
     create_cart::ROOM,
     cart::ROOM,
     cart_lines::ROOM,
+    set_cart_lines::ROOM,
+    merge_cart::ROOM,
     start_checkout::ROOM,
     checkout::ROOM,
     complete_checkout::ROOM,

@@ -21,7 +21,7 @@ use crate::shared::{
     },
     config::{BusConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
     host::{call::Call, problem::Problem},
-    operations::Shop,
+    operations::{Shop, merge_cart::Customer},
     ports::{
         Ports,
         bus::Bus,
@@ -30,6 +30,11 @@ use crate::shared::{
         payments::Payments,
     },
 };
+
+/// How a role says that a customer belongs to a group.
+const GROUP: &str = "group:";
+/// Groups of one customer.
+const GROUPS_MAX: usize = 20;
 
 /// What every room is given.
 pub struct App {
@@ -71,6 +76,22 @@ impl App {
     /// From parts that are made already.
     pub fn new(shop: Shop, identity: Arc<dyn Identity>) -> App {
         App { shop, identity }
+    }
+
+    /// The shopper who has signed in; groups stand as roles `group:NAME` in the token.
+    ///
+    /// # Errors
+    /// `unauthenticated` without a valid token, `unavailable`.
+    pub async fn customer(&self, call: &Call) -> Result<Customer, Problem> {
+        let Some(token) = call.bearer() else {
+            return Err(Problem::new(Code::Unauthenticated, "Send the shopper's token as Authorization: Bearer …"));
+        };
+        let Caller { subject, roles, .. } = self.identity.caller(token).await?;
+        let mut groups: Vec<String> = roles.iter().filter_map(|it| it.strip_prefix(GROUP)).map(Into::into).collect();
+        groups.sort();
+        groups.dedup();
+        groups.truncate(GROUPS_MAX);
+        Ok(Customer { subject, groups })
     }
 
     /// The member of staff who calls, if the token gives them this scope.

@@ -2,11 +2,7 @@
 //!
 //! Setting is absolute, so a repeat changes nothing. `If-Match` is honoured; without it the change is
 //! applied to whatever the cart is by then.
-use offpeak_domain::{
-    ids::CartId,
-    quantity::{BadQuantity, Quantity},
-    sku::Sku,
-};
+use offpeak_domain::{ids::CartId, quantity::Quantity, sku::Sku};
 use serde::Deserialize;
 
 use crate::shared::{
@@ -18,7 +14,7 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::carts,
-    views::cart::CartView,
+    views::{cart::CartView, cart_lines::quantity},
 };
 
 pub(super) const ROOM: Room<App> = Room::http("cart_lines", include_str!("function.json"))
@@ -34,12 +30,7 @@ struct CartLineBody {
 
 async fn set(app: &App, call: Call) -> Result<Reply, Problem> {
     let body: CartLineBody = call.json()?;
-    let quantity = match body.quantity.as_u64() {
-        Some(0) => None,
-        Some(units) => Some(u32::try_from(units).map_err(|_| BadQuantity).and_then(Quantity::new)?),
-        None => return Err(BadQuantity.into()),
-    };
-    change(app, &call, quantity).await
+    change(app, &call, quantity(&body.quantity)?).await
 }
 
 async fn remove(app: &App, call: Call) -> Result<Reply, Problem> {

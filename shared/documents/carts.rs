@@ -83,7 +83,13 @@ impl MergeDocument {
         let reason = |name: String| MergeReason::parse(&name).ok_or(format!("unknown merge reason {name}"));
         let line = |it: MergedLineDocument| {
             let reason = it.reason.map(reason).transpose()?;
-            Ok::<_, String>(MergedLine { sku: it.sku, guest: it.guest, customer: it.customer, result: it.result, reason })
+            Ok::<_, String>(MergedLine {
+                sku: it.sku,
+                guest: it.guest,
+                customer: it.customer,
+                result: it.result,
+                reason,
+            })
         };
         let strategy = MergeStrategy::parse(&self.strategy);
         Ok(MergeRecord {

@@ -41,6 +41,8 @@ codes! {
     /// The cart has become an order.
     CartOrdered = "cart_ordered",
     CartEmpty = "cart_empty",
+    /// What the cart held went into a customer's cart at sign-in.
+    CartMerged = "cart_merged",
     CompletionInProgress = "completion_in_progress",
     OutOfStock = "out_of_stock",
     /// A promotion in the total has no use left; read the cart again.

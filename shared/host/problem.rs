@@ -107,6 +107,7 @@ fn status(code: Code) -> StatusCode {
         Code::CartChanged
         | Code::CartLocked
         | Code::CartOrdered
+        | Code::CartMerged
         | Code::CompletionInProgress
         | Code::OutOfStock
         | Code::PromotionExhausted
@@ -141,6 +142,7 @@ fn title(code: Code) -> &'static str {
         Code::CartLocked => "The cart is being paid for",
         Code::CartOrdered => "The cart has been ordered",
         Code::CartEmpty => "The cart is empty",
+        Code::CartMerged => "The cart was merged into another",
         Code::CompletionInProgress => "The checkout is being completed",
         Code::OutOfStock => "Not enough stock",
         Code::PromotionExhausted => "A promotion has been used up",

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use offpeak_domain::{
-    cart::{Cart, CartRefusal, CartState},
-    catalogue::Availability,
+    cart::{Cart, CartRefusal, CartState, LineChange, LineRefusal},
     checkout::CheckoutState,
     ids::CartId,
     money::{Currency, Money},
     offer::Offer,
     pricing::{self, Priced, PricingError},
+    problems::{self, CartProblem},
     quantity::Quantity,
     sku::Sku,
+    store::StoreSettings,
 };
 use subtle::ConstantTimeEq as _;
 
@@ -40,20 +41,14 @@ pub struct PricedCart {
     pub problems: Vec<CartProblem>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CartProblem {
-    /// Archived, or without a price here.
-    Unavailable {
-        sku: Sku,
-    },
-    OutOfStock {
-        sku: Sku,
-    },
-    PriceChanged {
-        sku: Sku,
-        was: Money,
-        now: Money,
-    },
+/// What happens if one of several lines cannot be set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing changes.
+    #[default]
+    AllOrNothing,
+    /// The others are set.
+    PerLine,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +56,9 @@ pub enum CartError {
     /// Absent, expired, or the token is not this cart's.
     #[error("no such cart")]
     NotFound,
-    #[error("{sku} is not for sale")]
-    UnknownSku { sku: Sku },
+    /// The first that was refused; nothing was changed.
+    #[error("a line cannot be set")]
+    Lines { refused: Vec<(usize, LineRefusal)> },
     #[error("this store sells in {store}")]
     WrongCurrency { store: Currency },
     #[error(transparent)]
@@ -88,7 +84,7 @@ pub async fn create_cart(shop: &Shop, currency: Option<Currency>) -> Result<(Pri
     }
     let token = shop.ports.ids.token();
     let cart = Cart::new(CartId::new(shop.ports.ids.ulid()), settings.currency);
-    let stored = StoredCart { cart, token_hash: sha256(&token) };
+    let stored = StoredCart::new(cart, sha256(&token));
     let etag = carts::write_cart(shop.ports.documents.as_ref(), &stored, None, shop.ports.clock.now()).await?;
     let priced = price_cart(shop, stored.cart, etag).await?;
     Ok((priced, token))
@@ -113,25 +109,70 @@ pub async fn set_cart_line(
     quantity: Option<Quantity>,
     expected: Option<&str>,
 ) -> Result<PricedCart, CartError> {
-    let offer = match quantity {
-        None => None,
-        Some(_) => shop.catalogue.offers(std::slice::from_ref(sku)).await?.pop().flatten(),
+    let changes = [LineChange { sku: sku.clone(), quantity }];
+    set_cart_lines(shop, id, token, &changes, Mode::AllOrNothing, expected).await.map(|it| it.0)
+}
+
+/// Sets, adds and removes several lines by one write; other lines stay. Answers what became of each change.
+///
+/// # Errors
+/// [`CartError`]; `Lines` with everything that stands in the way if it is all or nothing.
+pub async fn set_cart_lines(
+    shop: &Shop,
+    id: CartId,
+    token: &str,
+    changes: &[LineChange],
+    mode: Mode,
+    expected: Option<&str>,
+) -> Result<(PricedCart, Vec<Result<(), LineRefusal>>), CartError> {
+    let settings = shop.settings().await?;
+    let set: Vec<Sku> = changes.iter().filter(|it| it.quantity.is_some()).map(|it| it.sku.clone()).collect();
+    let mut offers = shop.catalogue.offers(&set).await?.into_iter();
+    let price = |change: &LineChange| {
+        change.quantity?;
+        offers.next().flatten().map(|it| it.price).filter(|it| it.currency() == settings.currency)
     };
+    let prices: Vec<Option<Money>> = changes.iter().map(price).collect();
+    change_cart(shop, id, token, expected, |stored| {
+        let done = stored.cart.change(changes, &prices, &settings.limits)?;
+        let refused: Vec<_> = done.iter().enumerate().filter_map(|(at, it)| Some((at, it.clone().err()?))).collect();
+        if mode == Mode::AllOrNothing && !refused.is_empty() {
+            return Err(CartError::Lines { refused });
+        }
+        Ok(done)
+    })
+    .await
+}
+
+/// Applies a change to the cart, and applies it again to whatever the cart is by then when someone else was
+/// faster. `expected` is the etag the caller has seen, or `*`; with an etag nothing is applied to another version.
+/// A change that changes nothing writes nothing.
+///
+/// # Errors
+/// [`CartError`], among them what `apply` says; `Changed` if `expected` is not the present version.
+pub async fn change_cart<T: Send>(
+    shop: &Shop,
+    id: CartId,
+    token: &str,
+    expected: Option<&str>,
+    mut apply: impl FnMut(&mut StoredCart) -> Result<T, CartError> + Send,
+) -> Result<(PricedCart, T), CartError> {
     let mut pause = Duration::from_millis(1);
     for _ in 0..ATTEMPTS_MAX {
-        let mut seen = open_cart(shop, id, token).await?;
-        if expected.is_some_and(|etag| etag != "*" && etag != seen.etag.0) {
+        let Seen { value: before, etag } = open_cart(shop, id, token).await?;
+        if expected.is_some_and(|it| it != "*" && it != etag.0) {
             return Err(CartError::Changed);
         }
-        open_lapsed_lock(shop, &mut seen.value).await?;
-        match (quantity, &offer) {
-            (None, _) => seen.value.cart.remove_line(sku)?,
-            (Some(quantity), Some(offer)) => seen.value.cart.set_line(sku, quantity, offer.price)?,
-            (Some(_), None) => return Err(CartError::UnknownSku { sku: sku.clone() }),
+        let mut stored = before.clone();
+        open_lapsed_lock(shop, &mut stored).await?;
+        price_in_store_currency(shop, &mut stored.cart).await?;
+        let done = apply(&mut stored)?;
+        if stored == before {
+            return Ok((price_cart(shop, stored.cart, etag).await?, done));
         }
         let now = shop.ports.clock.now();
-        match carts::write_cart(shop.ports.documents.as_ref(), &seen.value, Some(&seen.etag), now).await {
-            Ok(etag) => return price_cart(shop, seen.value.cart, etag).await,
+        match carts::write_cart(shop.ports.documents.as_ref(), &stored, Some(&etag), now).await {
+            Ok(etag) => return Ok((price_cart(shop, stored.cart, etag).await?, done)),
             Err(StoreError::Changed { .. }) if expected.is_none_or(|it| it == "*") => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(20));
@@ -141,6 +182,21 @@ pub async fn set_cart_line(
         }
     }
     Err(CartError::Changed)
+}
+
+/// An open cart of a store that sells in another currency by now moves with the store at its next change.
+pub(super) async fn price_in_store_currency(shop: &Shop, cart: &mut Cart) -> Result<(), CartError> {
+    let settings = shop.settings().await?;
+    if cart.currency == settings.currency || cart.state != CartState::Open {
+        return Ok(());
+    }
+    let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
+    let offers = shop.catalogue.offers(&skus).await?;
+    cart.move_to(settings.currency, |sku| {
+        let at = skus.iter().position(|it| it == sku)?;
+        offers.get(at)?.as_ref().map(|it| it.price)
+    });
+    Ok(())
 }
 
 /// The cart, if the token opens it.
@@ -156,7 +212,7 @@ pub(super) fn opens(token: &str, token_hash: &str) -> bool {
 
 /// A lock whose time is over says nothing: the checkout is asked, and the cart opened again if no
 /// completion is under way. Costs a read in this rare case only.
-async fn open_lapsed_lock(shop: &Shop, stored: &mut StoredCart) -> Result<(), CartError> {
+pub(super) async fn open_lapsed_lock(shop: &Shop, stored: &mut StoredCart) -> Result<(), CartError> {
     let CartState::Locked { until, .. } = stored.cart.state else { return Ok(()) };
     if shop.ports.clock.now() < until {
         return Ok(());
@@ -171,12 +227,11 @@ async fn open_lapsed_lock(shop: &Shop, stored: &mut StoredCart) -> Result<(), Ca
     Ok(())
 }
 
-async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<PricedCart, CartError> {
+pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<PricedCart, CartError> {
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let availability = shop.catalogue.availability(&skus).await?;
-    let problems = problems(&cart, &offers, &availability);
+    let problems = problems(shop, &settings, &cart, &offers).await?;
     let sellable = sellable(&cart, &offers);
     let priced = pricing::price(&settings, &sellable, None, None)?;
     Ok(PricedCart { cart, etag, offers, priced, problems })
@@ -188,20 +243,18 @@ pub(super) fn sellable(cart: &Cart, offers: &[Option<Offer>]) -> Vec<(Offer, Qua
     lines.filter_map(|(line, offer)| offer.clone().map(|offer| (offer, line.quantity))).collect()
 }
 
-pub(super) fn problems(cart: &Cart, offers: &[Option<Offer>], availability: &[Availability]) -> Vec<CartProblem> {
-    let mut problems = Vec::new();
-    for (index, line) in cart.lines.iter().enumerate() {
-        let sku = line.sku.clone();
-        let Some(offer) = offers.get(index).and_then(Option::as_ref) else {
-            problems.push(CartProblem::Unavailable { sku });
-            continue;
-        };
-        if offer.price != line.price_when_added {
-            problems.push(CartProblem::PriceChanged { sku: sku.clone(), was: line.price_when_added, now: offer.price });
-        }
-        if availability.get(index) == Some(&Availability::OutOfStock) {
-            problems.push(CartProblem::OutOfStock { sku });
-        }
+/// What stands between a cart and an order, as far as lines and stock go; stock as it was lately.
+pub(super) async fn problems(
+    shop: &Shop,
+    settings: &StoreSettings,
+    cart: &Cart,
+    offers: &[Option<Offer>],
+) -> Result<Vec<CartProblem>, StoreError> {
+    let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
+    let available = shop.catalogue.units(&skus).await?;
+    let mut problems = problems::of_lines(&cart.lines, offers, Some(&available), &settings.limits);
+    if cart.currency != settings.currency {
+        problems.push(CartProblem::CurrencyChanged { was: cart.currency, now: settings.currency });
     }
-    problems
+    Ok(problems)
 }

@@ -3,17 +3,18 @@ use std::time::Duration;
 
 use offpeak_domain::{
     address::{Address, Destination, Email},
-    cart::{Cart, CartState},
+    cart::{Cart, CartRefusal, CartState},
     checkout::{Buyer, Checkout, CheckoutState},
     ids::{CartId, CheckoutId, OrderId},
     pricing::{self, Priced, PricingError},
+    problems::CartProblem,
     sku::Sku,
     store::{ShippingRate, StoreSettings},
 };
 
 use super::{
     SettingsError, Shop,
-    carts::{self, CartError, CartProblem},
+    carts::{self, CartError},
 };
 use crate::shared::{
     documents::{
@@ -88,6 +89,9 @@ pub async fn start_checkout(
     let stored = seen.value;
     if let CartState::Ordered { order } = stored.cart.state {
         return Err(CheckoutError::Ordered { order });
+    }
+    if let CartState::Merged { into } = stored.cart.state {
+        return Err(CartError::Refused(CartRefusal::Merged { into }).into());
     }
     if stored.cart.lines.is_empty() {
         return Err(CheckoutError::Empty);
@@ -256,8 +260,7 @@ async fn price_checkout(
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let availability = shop.catalogue.availability(&skus).await?;
-    let problems = carts::problems(cart, &offers, &availability);
+    let problems = carts::problems(shop, &settings, cart, &offers).await?;
     let lines = carts::sellable(cart, &offers);
     let country = checkout.buyer.shipping_address.country;
     let priced = pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method))?;

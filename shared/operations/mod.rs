@@ -5,6 +5,7 @@ pub mod complete_checkout;
 pub mod get_product;
 pub mod import_catalogue;
 pub mod list_products;
+pub mod merge_cart;
 pub mod offers;
 pub mod outbox;
 pub mod product_view;

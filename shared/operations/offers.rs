@@ -45,7 +45,8 @@ pub struct Catalogue {
     ports: Ports,
     offers: Cache<Sku, Arc<Offer>>,
     pages: Cache<Slug, Arc<ProductPage>>,
-    availability: Cache<Sku, Availability>,
+    /// Units that can be had, below zero if too many are promised.
+    available: Cache<Sku, i64>,
 }
 
 /// Why an entry is not there.
@@ -66,7 +67,7 @@ impl Catalogue {
             ports,
             offers: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
             pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(weigh).time_to_live(fresh).build(),
-            availability: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
+            available: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
         }
     }
 
@@ -112,7 +113,15 @@ impl Catalogue {
     /// # Errors
     /// As the store's.
     pub async fn availability(&self, skus: &[Sku]) -> Result<Vec<Availability>, StoreError> {
-        let reads: Vec<_> = skus.iter().map(|sku| self.one_availability(sku)).collect();
+        Ok(self.units(skus).await?.into_iter().map(Availability::of).collect())
+    }
+
+    /// How many units of each SKU could be had, at most [`FRESH`] ago; below zero if too many are promised.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn units(&self, skus: &[Sku]) -> Result<Vec<i64>, StoreError> {
+        let reads: Vec<_> = skus.iter().map(|sku| self.units_of(sku)).collect();
         stream::iter(reads).buffered(READS_MAX).try_collect().await
     }
 
@@ -129,12 +138,12 @@ impl Catalogue {
         found(self.offers.try_get_with_by_ref(sku, read).await).map(|it| it.map(Arc::unwrap_or_clone))
     }
 
-    async fn one_availability(&self, sku: &Sku) -> Result<Availability, StoreError> {
+    async fn units_of(&self, sku: &Sku) -> Result<i64, StoreError> {
         let read = async {
             let units = stock::available(&self.ports, std::slice::from_ref(sku)).await?;
-            Ok(Availability::of(units.first().copied().unwrap_or(0)))
+            Ok(units.first().copied().unwrap_or(0))
         };
-        self.availability.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
+        self.available.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
     }
 }
 

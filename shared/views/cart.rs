@@ -3,11 +3,12 @@ use offpeak_domain::{
     cart::{CartLine, CartState},
     offer::Offer,
     pricing::{Priced, Totals},
+    problems::CartProblem,
 };
 use serde::Serialize;
 
 use super::money::MoneyView;
-use crate::shared::operations::carts::{CartProblem, PricedCart};
+use crate::shared::operations::carts::PricedCart;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,10 +17,12 @@ pub struct CartView {
     /// Opens the cart, its checkout and its order, as `X-Cart-Token`.
     pub token: String,
     pub currency: String,
-    /// `open`, `locked` while it is being paid for, `ordered`.
+    /// `open`, `locked` while it is being paid for, `ordered`, `merged` into a customer's cart.
     pub state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
     pub lines: Vec<CartLineView>,
     pub totals: TotalsView,
     pub problems: Vec<CartProblemView>,
@@ -50,25 +53,47 @@ pub struct TotalsView {
     pub total: MoneyView,
 }
 
+/// One thing between the cart and an order, or a notice. The same list stands in a completion's refusal.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CartProblemView {
     pub code: &'static str,
-    pub sku: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
     pub detail: String,
+    /// Whether a completion is refused for it.
+    pub blocking: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<MoneyView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<MoneyView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
 }
 
 impl CartView {
     /// `token` is what the caller showed, or what was just made.
     pub fn new(cart: &PricedCart, token: &str) -> CartView {
-        let (state, order_id) = match &cart.cart.state {
-            CartState::Open => ("open", None),
-            CartState::Locked { .. } => ("locked", None),
-            CartState::Ordered { order } => ("ordered", Some(order.to_string())),
+        let (mut order_id, mut merged_into) = (None, None);
+        let state = match &cart.cart.state {
+            CartState::Open => "open",
+            CartState::Locked { .. } => "locked",
+            CartState::Ordered { order } => {
+                order_id = Some(order.to_string());
+                "ordered"
+            }
+            CartState::Merged { into } => {
+                merged_into = Some(into.to_string());
+                "merged"
+            }
         };
         CartView {
             id: cart.cart.id.to_string(),
@@ -76,6 +101,7 @@ impl CartView {
             currency: cart.cart.currency.code().to_owned(),
             state,
             order_id,
+            merged_into,
             lines: cart
                 .cart
                 .lines
@@ -113,20 +139,56 @@ pub fn totals_view(priced: &Priced) -> TotalsView {
 }
 
 pub fn problem_view(problem: &CartProblem) -> CartProblemView {
-    let view = |code, sku: &offpeak_domain::sku::Sku, detail: &str| CartProblemView {
-        code,
-        sku: sku.to_string(),
-        detail: detail.to_owned(),
+    let view = CartProblemView {
+        code: problem.code(),
+        sku: problem.sku().map(ToString::to_string),
+        detail: detail(problem),
+        blocking: problem.blocks(),
         was: None,
         now: None,
+        quantity: None,
+        available: None,
+        minimum: None,
+        maximum: None,
+        method: None,
     };
+    match *problem {
+        CartProblem::Insufficient { quantity, available, .. } => {
+            CartProblemView { quantity: Some(quantity), available: Some(available), ..view }
+        }
+        CartProblem::PriceChanged { was, now, .. } => {
+            CartProblemView { was: Some(was.into()), now: Some(now.into()), ..view }
+        }
+        CartProblem::BelowMinimum { quantity, minimum, .. } => {
+            CartProblemView { quantity: Some(quantity), minimum: Some(minimum), ..view }
+        }
+        CartProblem::AboveMaximum { quantity, maximum, .. } | CartProblem::TooManyUnits { quantity, maximum } => {
+            CartProblemView { quantity: Some(quantity), maximum: Some(maximum), ..view }
+        }
+        CartProblem::ShippingUnavailable { ref method } => CartProblemView { method: Some(method.clone()), ..view },
+        CartProblem::Unavailable { .. }
+        | CartProblem::OutOfStock { .. }
+        | CartProblem::CurrencyChanged { .. }
+        | CartProblem::TaxEstimated => view,
+    }
+}
+
+/// What to do about it.
+fn detail(problem: &CartProblem) -> String {
     match problem {
-        CartProblem::Unavailable { sku } => view("unavailable", sku, "This can no longer be bought; remove the line."),
-        CartProblem::OutOfStock { sku } => view("out_of_stock", sku, "This is sold out at the moment."),
-        CartProblem::PriceChanged { sku, was, now } => CartProblemView {
-            was: Some((*was).into()),
-            now: Some((*now).into()),
-            ..view("price_changed", sku, "The price has changed since this was added.")
-        },
+        CartProblem::Unavailable { .. } => "This can no longer be bought; remove the line.".to_owned(),
+        CartProblem::OutOfStock { .. } => "This is sold out at the moment.".to_owned(),
+        CartProblem::Insufficient { available, .. } => format!("Only {available} can be had; take no more."),
+        CartProblem::PriceChanged { .. } => "The price has changed since this was added.".to_owned(),
+        CartProblem::BelowMinimum { minimum, .. } => format!("This is sold from {minimum} units; take more."),
+        CartProblem::AboveMaximum { maximum, .. } => format!("At most {maximum} may be bought at once; take fewer."),
+        CartProblem::TooManyUnits { maximum, .. } => {
+            format!("At most {maximum} units may be bought at once; take fewer.")
+        }
+        CartProblem::ShippingUnavailable { .. } => {
+            "This method does not reach the address; choose one of shippingOptions.".to_owned()
+        }
+        CartProblem::CurrencyChanged { now, .. } => format!("The shop sells in {now} now; prices are in {now}."),
+        CartProblem::TaxEstimated => "Tax is an estimate until the order is placed.".to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! What several rooms show: carts, checkouts, orders, and refusals as problems. Wire shapes of the store
 //! API; a published member keeps its name and meaning.
 pub mod cart;
+pub mod cart_lines;
 pub mod checkout;
 pub mod money;
 pub mod order;

@@ -1,6 +1,6 @@
 //! What an operation refuses, as a problem that tells the caller what to do.
 use offpeak_domain::{
-    cart::CartRefusal,
+    cart::{CartRefusal, LineRefusal},
     checkout::Refusal,
     code::Code,
     ids::BadId,
@@ -84,17 +84,15 @@ impl From<CartError> for Problem {
     fn from(err: CartError) -> Problem {
         match err {
             CartError::NotFound => not_found("cart"),
-            CartError::UnknownSku { sku } => {
-                Problem::new(Code::UnknownSku, format!("{sku} is not for sale here. SKUs are case-sensitive."))
-                    .with("sku", json!(sku.as_str()))
-            }
+            CartError::Lines { refused } => lines_refused(&refused),
             CartError::WrongCurrency { store } => {
                 Problem::invalid("currency", format!("this store sells in {store} only"))
             }
             CartError::Refused(CartRefusal::Locked) => locked(),
             CartError::Refused(CartRefusal::Ordered { order }) => ordered(&order),
-            CartError::Refused(refusal @ CartRefusal::TooManyLines) => {
-                Problem::new(Code::ValidationFailed, refusal.to_string())
+            CartError::Refused(CartRefusal::Merged { into }) => {
+                Problem::new(Code::CartMerged, "The cart went into the customer's cart at sign-in. Use that one.")
+                    .with("mergedInto", json!(into.to_string()))
             }
             CartError::Changed => {
                 Problem::new(Code::EtagMismatch, "The cart has changed since you read it. Read it again.")
@@ -103,6 +101,30 @@ impl From<CartError> for Problem {
             CartError::Settings(err) => err.into(),
             CartError::Store(err) => err.into(),
         }
+    }
+}
+
+/// Each line that is in the way, by its place in the request.
+fn lines_refused(refused: &[(usize, LineRefusal)]) -> Problem {
+    if let [(_, LineRefusal::UnknownSku { sku })] = refused {
+        return Problem::new(Code::UnknownSku, format!("{sku} is not for sale here. SKUs are case-sensitive."))
+            .with("sku", json!(sku.as_str()));
+    }
+    let detail = refused.iter().map(|(_, it)| it.to_string()).take(3).collect::<Vec<_>>().join("; ");
+    let errors: Vec<_> = refused
+        .iter()
+        .map(|(at, it)| json!({ "field": format!("/lines/{at}"), "code": line_code(it), "detail": it.to_string() }))
+        .collect();
+    Problem::new(Code::ValidationFailed, format!("{detail}. Nothing was changed.")).with("errors", json!(errors))
+}
+
+/// The stable name of a line's refusal, the same as in a cart's problems.
+pub fn line_code(refusal: &LineRefusal) -> &'static str {
+    match refusal {
+        LineRefusal::UnknownSku { .. } => "unknown_sku",
+        LineRefusal::AboveMaximum { .. } => "above_maximum",
+        LineRefusal::TooManyUnits { .. } => "too_many_units",
+        LineRefusal::TooManyLines => "too_many_lines",
     }
 }
 

@@ -37,7 +37,7 @@ pub(in super::super) async fn lock_cart(
         if !same_lines(&seen.value.cart, attempt) {
             return Ok(false);
         }
-        if matches!(seen.value.cart.state, CartState::Ordered { .. }) {
+        if matches!(seen.value.cart.state, CartState::Ordered { .. } | CartState::Merged { .. }) {
             return Ok(false);
         }
         seen.value.cart.state = CartState::Locked { until: attempt.hold_until, attempt: attempt.number };
