@@ -1,3 +1,4 @@
+//! Two carts to one: each strategy by example, and that every unit of both is accounted for whatever they hold.
 use proptest::prelude::*;
 use ulid::Ulid;
 
