@@ -95,7 +95,7 @@ pub fn put<T: Stored>(
 }
 
 /// Minor units as a string of digits: JSON numbers lose digits beyond 2^53.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Minor(pub i64);
 
 impl Serialize for Minor {

@@ -129,11 +129,13 @@ pub async fn get_checkout(shop: &Shop, id: CheckoutId, token: &str) -> Result<Pr
 /// # Errors
 /// [`CheckoutError`].
 pub async fn get_order(shop: &Shop, id: OrderId, token: &str) -> Result<Seen<Order>, CheckoutError> {
-    use offpeak_domain::order::Lifecycle;
     let seen = purchases::read_order(shop.ports.documents.as_ref(), id.checkout()).await?;
     let seen = seen.ok_or(CheckoutError::NotFound)?;
-    let shown = matches!(seen.value.lifecycle, Lifecycle::Placed);
-    if shown && carts::opens(token, &seen.value.token_hash) { Ok(seen) } else { Err(CheckoutError::NotFound) }
+    if seen.value.lifecycle.was_placed() && carts::opens(token, &seen.value.token_hash) {
+        Ok(seen)
+    } else {
+        Err(CheckoutError::NotFound)
+    }
 }
 
 /// The checkout, if the token opens it.

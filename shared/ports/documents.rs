@@ -79,7 +79,7 @@ impl Container {
     pub const fn indexed(self) -> &'static [&'static str] {
         match self {
             Container::Listings => &["category", "title", "price", "published", "text"],
-            Container::Purchases => &["due", "sent"],
+            Container::Purchases => &["due", "sent", "timeline"],
             Container::Promotions | Container::PromoUse => &["type"],
             _ => &[],
         }

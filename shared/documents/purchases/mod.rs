@@ -2,12 +2,16 @@
 //! and the outbox. Everything that happens to one purchase is one atomic batch here.
 mod checkout;
 mod order;
+mod order_parts;
 mod outbox;
 mod priced;
+mod timeline;
 
 pub use checkout::{StoredCheckout, put_checkout, read_checkout};
-pub use order::{Order, OrderPayment, put_order, read_order};
+pub use offpeak_domain::order::{Order, OrderPayment};
+pub use order::{put_order, read_order};
 pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, postpone, sent_since, unsent_events};
+pub use timeline::{TIMELINE_PAGE, add_entry, read_timeline};
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 use offpeak_domain::{
     checkout::{ACTION_FOR, Attempt, CheckoutState, Finished, Refusal, Step},
     ids::CheckoutId,
-    order::{Lifecycle, PaymentStatus},
+    order::{Actor, By, Lifecycle},
     payment::Amounts,
 };
 use time::OffsetDateTime;
@@ -287,18 +287,16 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
     if let Some(before) = &before {
         order.created_at = before.value.created_at;
     }
-    order.lifecycle = Lifecycle::Placed;
-    order.placed_at = Some(now);
     order.payment.authorised = paid.authorised.minor();
     order.payment.captured = paid.captured.minor();
-    order.payment_status = PaymentStatus::of(&paid, total);
+    let entry = order.place(effects::allocations(attempt), &By { actor: Actor::System, at: now });
     let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
 
     run.seen.value.checkout.state = CheckoutState::Placed { by: attempt.by.clone() };
     let mut outgoing = Outgoing::default();
     outgoing.add(effects::order_placed(&order, now));
     outgoing.add(effects::confirmation_mail(&order));
-    run.save(shop, vec![write], outgoing).await?;
+    run.save(shop, vec![write, purchases::add_entry(id, &entry)?], outgoing).await?;
 
     let events = std::mem::take(&mut run.unpublished);
     let (ordered, ()) = tokio::join!(effects::mark_cart_ordered(shop, id), outbox::publish_inline(shop, events));

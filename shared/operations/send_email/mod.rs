@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment, context};
-use offpeak_domain::{ids::OrderId, money::Money, order::Lifecycle};
+use offpeak_domain::{ids::OrderId, money::Money};
 
 use super::{SettingsError, Shop};
 use crate::shared::{
@@ -57,7 +57,7 @@ pub async fn send_order_confirmation(shop: &Shop, id: OrderId) -> Result<(), Sen
         return Ok(());
     }
     let order = purchases::read_order(documents, id.checkout()).await?;
-    let order = order.filter(|it| it.value.lifecycle == Lifecycle::Placed).ok_or(SendError::NoOrder(id))?.value;
+    let order = order.filter(|it| it.value.lifecycle.was_placed()).ok_or(SendError::NoOrder(id))?.value;
     let settings = shop.settings().await?;
     // minijinja's own text names the template and the line.
     let letter = write_confirmation(&order, &settings.name, event_id.clone())

@@ -1,9 +1,5 @@
 //! The order of a purchase and what is said about it.
-use offpeak_domain::{
-    checkout::Attempt,
-    ids::CheckoutId,
-    order::{FulfilmentStatus, Lifecycle, PaymentStatus},
-};
+use offpeak_domain::{checkout::Attempt, ids::CheckoutId};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -23,23 +19,14 @@ const ORDERS_TOPIC: &str = "orders";
 
 pub(in super::super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt, now: OffsetDateTime) -> Order {
     let id = stored.checkout.id;
-    Order {
-        id: id.order(),
-        token_hash: stored.token_hash.clone(),
-        buyer: stored.checkout.buyer.clone(),
-        priced: attempt.priced.clone(),
-        lifecycle: Lifecycle::Pending,
-        payment_status: PaymentStatus::None,
-        fulfilment_status: FulfilmentStatus::Unfulfilled,
-        payment: OrderPayment {
-            reference: attempt.reference(id),
-            method: attempt.payment.method.clone(),
-            authorised: 0,
-            captured: 0,
-        },
-        created_at: now,
-        placed_at: None,
-    }
+    let payment = OrderPayment {
+        reference: attempt.reference(id),
+        provider_id: attempt.payment.provider_id.clone(),
+        method: attempt.payment.method.clone(),
+        ..OrderPayment::default()
+    };
+    let buyer = stored.checkout.buyer.clone();
+    Order::pending(id.order(), stored.token_hash.clone(), buyer, attempt.priced.clone(), payment, now)
 }
 
 pub(in super::super) async fn placed(shop: &Shop, id: CheckoutId) -> Result<Outcome, CompleteError> {

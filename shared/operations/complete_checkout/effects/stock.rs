@@ -2,6 +2,7 @@
 use offpeak_domain::{
     checkout::{Attempt, Refusal, Shortage},
     ids::CheckoutId,
+    order::Part,
     sku::Sku,
     stock::StockRefusal,
 };
@@ -52,6 +53,12 @@ pub(in super::super) async fn release_stock(
         note_shortage(stock::release(&shop.ports, sku, id, attempt.fence).await, sku, units, &mut Vec::new())?;
     }
     Ok(())
+}
+
+/// Where the goods of an attempt are promised.
+pub(in super::super) fn allocations(attempt: &Attempt) -> Vec<(Sku, Vec<Part>)> {
+    let part = |units| vec![Part { location: stock::MAIN.to_owned(), units }];
+    units(attempt).into_iter().map(|(sku, units)| (sku.clone(), part(units))).collect()
 }
 
 /// One order for everyone, so that two buyers of the same goods never wait for each other crosswise.
