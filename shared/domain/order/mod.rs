@@ -130,3 +130,6 @@ impl Order {
         format!("{prefix}_{}_{number}", self.id.ulid())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,10 +97,10 @@ impl Lifecycle {
     }
 }
 
-impl PaymentStatus {
-    /// From what the provider holds, and what the order costs, in minor units.
-    pub fn of(payment: &OrderPayment, total: i64) -> PaymentStatus {
-        let OrderPayment { authorised, captured, refunded, voided, disputed, .. } = *payment;
+impl OrderPayment {
+    /// How an order of this total, in minor units, is paid for.
+    pub fn status(&self, total: i64) -> PaymentStatus {
+        let OrderPayment { authorised, captured, refunded, voided, disputed, .. } = *self;
         match captured {
             _ if disputed > 0 => PaymentStatus::Disputed,
             0 if authorised == 0 && voided == 0 => PaymentStatus::None,
@@ -119,7 +119,7 @@ impl PaymentStatus {
 impl Order {
     /// Brings the three axes in line with units and amounts. Ends every change.
     pub(super) fn derive(&mut self) {
-        self.payment_status = PaymentStatus::of(&self.payment, self.priced.totals.total.minor());
+        self.payment_status = self.payment.status(self.priced.totals.total.minor());
         self.fulfilment_status = self.fulfilment();
         if self.lifecycle.was_placed() {
             self.lifecycle = self.lifecycle_now();
@@ -177,7 +177,7 @@ mod tests {
     fn payment_status_follows_the_amounts() {
         let check = |[authorised, captured, refunded, voided, disputed]: [i64; 5], want| {
             let payment = OrderPayment { authorised, captured, refunded, voided, disputed, ..OrderPayment::default() };
-            assert_eq!(PaymentStatus::of(&payment, 10), want);
+            assert_eq!(payment.status(10), want);
         };
         check([0, 0, 0, 0, 0], PaymentStatus::None);
         check([10, 0, 0, 0, 0], PaymentStatus::Authorised);
