@@ -6,7 +6,8 @@
 //! front again, each taking what the split says up to there less what earlier ones took.
 use super::{Order, OrderRefusal, RefundState, WorkKind};
 use crate::{
-    money::{Money, MoneyError},
+    money::{Currency, Money, MoneyError},
+    payment::Amounts,
     pricing::{self, Priced},
 };
 
@@ -31,6 +32,19 @@ pub struct ShippingMoney {
     pub captured: bool,
     pub waived: bool,
     pub refunded: bool,
+}
+
+impl OrderPayment {
+    pub fn amounts(&self, currency: Currency) -> Amounts {
+        let money = |minor| Money::new(minor, currency);
+        Amounts {
+            authorised: money(self.authorised),
+            captured: money(self.captured),
+            refunded: money(self.refunded),
+            voided: money(self.voided),
+            disputed: money(self.disputed),
+        }
+    }
 }
 
 impl Order {

@@ -1,5 +1,5 @@
 //! The three axes of an order. Derived from units and amounts, then stored, so that lists can filter.
-use super::{FulfilmentState, LineUnits, Order, OrderPayment};
+use super::{FulfilmentState, LineUnits, Order};
 
 /// `pending -> placed -> completed`; `pending -> failed`; `placed -> cancelled`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Lifecycle {
     Failed,
 }
 
-/// From the amounts of the payment.
+/// From the amounts of the payment ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentStatus {
     /// Nothing is owed.
@@ -23,11 +23,12 @@ pub enum PaymentStatus {
     Authorised,
     PartiallyCaptured,
     Captured,
-    /// More is captured than the order's total.
+    /// More was taken than is owed.
     Overpaid,
     PartiallyRefunded,
     Refunded,
     Voided,
+    /// The buyer's bank has taken money back, or asks for it.
     Disputed,
 }
 
@@ -97,29 +98,11 @@ impl Lifecycle {
     }
 }
 
-impl OrderPayment {
-    /// How an order of this total, in minor units, is paid for.
-    pub fn status(&self, total: i64) -> PaymentStatus {
-        let OrderPayment { authorised, captured, refunded, voided, disputed, .. } = *self;
-        match captured {
-            _ if disputed > 0 => PaymentStatus::Disputed,
-            0 if authorised == 0 && voided == 0 => PaymentStatus::None,
-            0 if voided >= authorised => PaymentStatus::Voided,
-            0 => PaymentStatus::Authorised,
-            _ if refunded >= captured => PaymentStatus::Refunded,
-            _ if refunded > 0 => PaymentStatus::PartiallyRefunded,
-            _ if captured > total => PaymentStatus::Overpaid,
-            // What is given back of the authorisation is not owed any more.
-            _ if captured < authorised.saturating_sub(voided) => PaymentStatus::PartiallyCaptured,
-            _ => PaymentStatus::Captured,
-        }
-    }
-}
-
 impl Order {
     /// Brings the three axes in line with units and amounts. Ends every change.
     pub(super) fn derive(&mut self) {
-        self.payment_status = self.payment.status(self.priced.totals.total.minor());
+        let amounts = self.payment.amounts(self.priced.currency);
+        self.payment_status = PaymentStatus::of(&amounts, self.priced.totals.total);
         self.fulfilment_status = self.fulfilment();
         if self.lifecycle.was_placed() {
             self.lifecycle = self.lifecycle_now();
@@ -166,28 +149,5 @@ impl Order {
             | FulfilmentStatus::Delivered
             | FulfilmentStatus::Returned => Lifecycle::Placed,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payment_status_follows_the_amounts() {
-        let check = |[authorised, captured, refunded, voided, disputed]: [i64; 5], want| {
-            let payment = OrderPayment { authorised, captured, refunded, voided, disputed, ..OrderPayment::default() };
-            assert_eq!(payment.status(10), want);
-        };
-        check([0, 0, 0, 0, 0], PaymentStatus::None);
-        check([10, 0, 0, 0, 0], PaymentStatus::Authorised);
-        check([10, 4, 0, 0, 0], PaymentStatus::PartiallyCaptured);
-        check([10, 4, 0, 6, 0], PaymentStatus::Captured);
-        check([10, 10, 0, 0, 0], PaymentStatus::Captured);
-        check([10, 0, 0, 10, 0], PaymentStatus::Voided);
-        check([10, 10, 3, 0, 0], PaymentStatus::PartiallyRefunded);
-        check([10, 10, 10, 0, 0], PaymentStatus::Refunded);
-        check([10, 11, 0, 0, 0], PaymentStatus::Overpaid);
-        check([10, 10, 0, 0, 10], PaymentStatus::Disputed);
     }
 }

@@ -21,7 +21,7 @@ pub(in super::super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt
     let id = stored.checkout.id;
     let payment = OrderPayment {
         reference: attempt.reference(id),
-        provider_id: attempt.payment.provider_id.clone(),
+        provider_id: attempt.provider_id.clone(),
         method: attempt.payment.method.clone(),
         ..OrderPayment::default()
     };
