@@ -36,14 +36,21 @@ pub struct Shop {
     pub ports: Ports,
     pub catalogue: Catalogue,
     pub publisher: Publisher,
-    settings: Cache<(), Arc<StoreSettings>>,
+    settings: Option<Cache<(), Arc<StoreSettings>>>,
 }
 
 impl Shop {
     pub fn new(ports: Ports) -> Shop {
-        let catalogue = Catalogue::new(ports.clone());
         let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
-        Shop { ports, catalogue, publisher: Publisher::default(), settings }
+        let catalogue = Catalogue::new(ports.clone());
+        Shop { ports, catalogue, publisher: Publisher::default(), settings: Some(settings) }
+    }
+
+    /// With nothing remembered from call to call: what happens follows from the store alone, and from no clock
+    /// but the port's.
+    pub fn without_memory(ports: Ports) -> Shop {
+        let catalogue = Catalogue::keeping(ports.clone(), Duration::ZERO);
+        Shop { ports, catalogue, publisher: Publisher::default(), settings: None }
     }
 
     /// The store's settings, at most [`SETTINGS_LIVE`] old.
@@ -51,7 +58,9 @@ impl Shop {
     /// # Errors
     /// [`SettingsError`].
     pub async fn settings(&self) -> Result<Arc<StoreSettings>, SettingsError> {
-        if let Some(settings) = self.settings.get(&()).await {
+        if let Some(kept) = &self.settings
+            && let Some(settings) = kept.get(&()).await
+        {
             return Ok(settings);
         }
         self.settings_latest().await
@@ -64,7 +73,9 @@ impl Shop {
     pub async fn settings_latest(&self) -> Result<Arc<StoreSettings>, SettingsError> {
         let seen = settings::read_settings(self.ports.documents.as_ref()).await?.ok_or(SettingsError::NotSetUp)?;
         let settings = Arc::new(seen.value);
-        self.settings.insert((), settings.clone()).await;
+        if let Some(kept) = &self.settings {
+            kept.insert((), settings.clone()).await;
+        }
         Ok(settings)
     }
 }

@@ -43,6 +43,8 @@ const READS_MAX: usize = 16;
 #[derive(Clone)]
 pub struct Catalogue {
     ports: Ports,
+    /// Off: every question goes to the store.
+    remembers: bool,
     offers: Cache<Sku, Arc<Offer>>,
     pages: Cache<Slug, Arc<ProductPage>>,
     /// Units that can be had, below zero if too many are promised.
@@ -60,11 +62,12 @@ impl Catalogue {
         Catalogue::keeping(ports, FRESH)
     }
 
-    /// With another lifetime of entries.
+    /// With another lifetime of entries; zero: nothing is kept.
     pub fn keeping(ports: Ports, fresh: Duration) -> Catalogue {
         let weigh = |_: &Slug, page: &Arc<ProductPage>| u32::try_from(page.json.len() + 200).unwrap_or(u32::MAX);
         Catalogue {
             ports,
+            remembers: !fresh.is_zero(),
             offers: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
             pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(weigh).time_to_live(fresh).build(),
             available: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
@@ -96,6 +99,9 @@ impl Catalogue {
     /// As the store's.
     pub async fn product(&self, slug: &str) -> Result<Option<Arc<ProductPage>>, StoreError> {
         let Ok(slug) = Slug::parse(slug) else { return Ok(None) };
+        if !self.remembers {
+            return Ok(read_product_page(&self.ports, &slug).await?.map(Arc::new));
+        }
         if let Some(page) = self.pages.get(&slug).await {
             return Ok(Some(page));
         }
@@ -126,6 +132,9 @@ impl Catalogue {
     }
 
     async fn offer(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
+        if !self.remembers {
+            return read_offer(self.ports.documents.as_ref(), sku).await;
+        }
         if let Some(offer) = self.offers.get(sku).await {
             return Ok(Some(Offer::clone(&offer)));
         }
@@ -143,6 +152,9 @@ impl Catalogue {
             let units = stock::available(&self.ports, std::slice::from_ref(sku)).await?;
             Ok(units.first().copied().unwrap_or(0))
         };
+        if !self.remembers {
+            return read.await;
+        }
         self.available.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
     }
 }

@@ -14,6 +14,8 @@ mod given;
 mod host;
 mod mail_contract;
 mod promotions;
+#[cfg(feature = "proof")]
+mod proof;
 mod saga;
 mod shop;
 mod tidy;

@@ -10,11 +10,13 @@ mod child;
 mod failure;
 mod handler;
 mod import;
+mod prove;
 mod replay;
 mod run;
 mod stage;
 mod test;
 mod tools;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ usage: cargo xtask COMMAND
   import FILE                a price list into the shop, CSV or NDJSON (`import --help` says all)
   replay FILE                real invoices as orders, each total checked (`replay --help` says which)
   test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
+  prove [--seeds N]          what the shop promises about exactness, for many seeds (`prove --help` says what)
+  verify [--url URL]         a running shop's store, checked against its invariants
   bench [--json]             what the shop promises about speed, measured
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
 ";
@@ -51,6 +55,8 @@ fn command(mut args: Parser) -> Result<(), Failure> {
             Some("bench") => bench::main(args),
             Some("import") => import::main(args),
             Some("replay") => replay::main(args),
+            Some("prove") => prove::main(args),
+            Some("verify") => verify::main(args),
             Some("stage") => stage::main(args),
             Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),

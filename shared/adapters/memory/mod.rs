@@ -2,7 +2,7 @@
 //! port's whole contract but for the word "durable"; the contract test holds it to the rest.
 use std::{
     cmp::Ordering,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -30,6 +30,8 @@ pub struct MemoryDocuments {
 struct State {
     /// By container, partition and id.
     documents: BTreeMap<(Container, String, String), Stored>,
+    /// By indexed path, partition and id of the documents that have anything there.
+    indexed: BTreeMap<(Container, &'static str), BTreeSet<(String, String)>>,
     /// The last etag given out; never goes back.
     sequence: u64,
 }
@@ -99,13 +101,9 @@ impl Documents for MemoryDocuments {
         let now = self.now();
         let state = self.state();
         let mut rows: Vec<Row<'_>> = state
-            .documents
-            .range((container, partition.unwrap_or_default().to_owned(), String::new())..)
-            .take_while(|((in_container, in_partition, _), _)| {
-                *in_container == container && partition.is_none_or(|it| it == in_partition)
-            })
-            .filter(|(_, it)| it.is_there(now) && query.filters.iter().all(|filter| matches(filter, &it.body)))
-            .filter_map(|((_, partition, id), stored)| Row::new(query, partition, id, stored))
+            .candidates(container, partition, query, after.as_ref())
+            .filter(|(_, _, it)| it.is_there(now) && query.filters.iter().all(|filter| matches(filter, &it.body)))
+            .filter_map(|(partition, id, stored)| Row::new(query, partition, id, stored))
             .filter(|row| after.as_ref().is_none_or(|place| row.compare(place, query).is_gt()))
             .collect();
         rows.sort_by(|one, two| one.compare(&two.place, query));
@@ -122,7 +120,50 @@ fn check_condition(write: &Write, found: Option<&Stored>) -> Result<(), StoreErr
     }
 }
 
+/// Partition, id and what stands there.
+type Candidates<'a> = Box<dyn Iterator<Item = (&'a str, &'a str, &'a Stored)> + 'a>;
+
 impl State {
+    /// At least the documents that a query may answer, and not many more.
+    fn candidates<'a>(
+        &'a self,
+        container: Container,
+        partition: Option<&'a str>,
+        query: &Query,
+        after: Option<&Place>,
+    ) -> Candidates<'a> {
+        let path = query.order.map(|(path, _)| path).or(query.filters.first().map(|it| it.path));
+        let from = partition.unwrap_or_default().to_owned();
+        if let Some(path) = path {
+            let Some(places) = self.indexed.get(&(container, path)) else { return Box::new(std::iter::empty()) };
+            let places = places.range((from, String::new())..);
+            let places = places.take_while(move |(it, _)| partition.is_none_or(|partition| it == partition));
+            return Box::new(places.filter_map(move |(partition, id)| {
+                let stored = self.documents.get(&(container, partition.clone(), id.clone()))?;
+                Some((partition.as_str(), id.as_str(), stored))
+            }));
+        }
+        // Without an order, documents follow their keys.
+        let from = after.map_or((from, String::new()), |place| (place.partition.clone(), place.id.clone()));
+        let all = self.documents.range((container, from.0, from.1)..);
+        let all = all.take_while(move |((in_container, in_partition, _), _)| {
+            *in_container == container && partition.is_none_or(|it| it == in_partition)
+        });
+        Box::new(all.map(|((_, partition, id), stored)| (partition.as_str(), id.as_str(), stored)))
+    }
+
+    fn index(&mut self, (container, partition, id): &(Container, String, String), body: Option<&Value>) {
+        for path in container.indexed() {
+            let places = self.indexed.entry((*container, path)).or_default();
+            let place = (partition.clone(), id.clone());
+            if body.and_then(|it| at(it, path)).is_some() {
+                places.insert(place);
+            } else {
+                places.remove(&place);
+            }
+        }
+    }
+
     fn apply(&mut self, container: Container, partition: &str, checked: CheckedWrite, now: i128) -> ETag {
         let key = (container, partition.to_owned(), checked.write.id().to_owned());
         match checked.write {
@@ -130,10 +171,12 @@ impl State {
                 self.sequence += 1;
                 let etag = ETag(format!("{:016x}", self.sequence));
                 let expires = checked.ttl_s.map(|it| now + i128::from(it) * 1_000);
+                self.index(&key, Some(&body));
                 self.documents.insert(key, Stored { etag: etag.clone(), body, bytes: checked.text.len(), expires });
                 etag
             }
             Write::Delete { .. } => {
+                self.index(&key, None);
                 self.documents.remove(&key);
                 ETag(String::new())
             }
