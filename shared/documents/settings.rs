@@ -3,6 +3,7 @@ use offpeak_domain::{
     address::{Address, Country},
     money::{Currency, Money},
     quantity::QUANTITY_MAX,
+    rounding::Rounding,
     sku::Sku,
     store::{
         GUEST_LOOKUP_HOURS, Pickup, QuantityLimits, Rate, ShippingRate, SkuLimit, StoreSettings, TaxProvider,
@@ -26,6 +27,9 @@ struct SettingsDocument {
     currency: Currency,
     home: String,
     prices_include_tax: bool,
+    /// As [`Rounding`] writes itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rounding: Option<String>,
     taxes: Vec<TaxDocument>,
     shipping: Vec<ShippingDocument>,
     // What follows came later: a document without it means what the defaults say.
@@ -126,6 +130,7 @@ pub fn plain_settings(currency: Currency) -> StoreSettings {
         currency,
         home: Country::parse("GB").unwrap_or_else(|_| unreachable!("GB is a country")),
         prices_include_tax: true,
+        rounding: Rounding::default(),
         taxes: Vec::new(),
         shipping: vec![ShippingRate {
             method: "standard".to_owned(),
@@ -171,6 +176,10 @@ fn settings(document: Document) -> Result<Seen<StoreSettings>, StoreError> {
         currency,
         home: country(&value.home).map_err(unreadable)?,
         prices_include_tax: value.prices_include_tax,
+        rounding: match value.rounding.as_deref() {
+            None => Rounding::default(),
+            Some(text) => Rounding::parse(text).ok_or_else(|| unreadable(format!("rounding `{text}`")))?,
+        },
         taxes: taxes.map_err(unreadable)?,
         shipping: shipping.map_err(unreadable)?,
         name: value.name,
@@ -276,6 +285,7 @@ pub fn put_settings(settings: &StoreSettings, seen: Option<&ETag>) -> Result<Wri
         currency: settings.currency,
         home: settings.home.code().to_owned(),
         prices_include_tax: settings.prices_include_tax,
+        rounding: Some(settings.rounding.to_string()),
         taxes: settings.taxes.iter().map(Into::into).collect(),
         shipping: settings.shipping.iter().map(Into::into).collect(),
         limits: (&settings.limits).into(),

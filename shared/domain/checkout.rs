@@ -179,14 +179,23 @@ impl Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{money::Currency, pricing::Totals};
+    use crate::{money::Currency, pricing::Totals, rounding::Rounding};
 
     #[test]
     fn a_lease_is_busy_until_it_lapses() {
         let start = time::macros::datetime!(2026-01-01 12:00:00 UTC);
         let zero = Money::zero(Currency::parse("GBP").unwrap());
-        let totals = Totals { subtotal: zero, shipping: zero, tax: zero, tax_included: zero, total: zero };
-        let priced = Priced { currency: zero.currency(), lines: Vec::new(), shipping: None, totals };
+        let priced = Priced {
+            currency: zero.currency(),
+            rounding: Rounding::default(),
+            tax_included: false,
+            lines: Vec::new(),
+            shipping: None,
+            discounts: Vec::new(),
+            skipped: Vec::new(),
+            problems: Vec::new(),
+            totals: Totals::zero(zero.currency()),
+        };
         let mut attempt = Attempt {
             number: 1,
             by: KeyUse { key: String::new(), fingerprint: String::new() },

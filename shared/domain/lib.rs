@@ -1,6 +1,7 @@
 //! The rules of the shop: values, prices, stock, checkout, orders. Pure: no I/O, no clock, no
 //! randomness; what a rule needs to know is passed in.
 pub mod address;
+pub mod allocation;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
@@ -11,9 +12,12 @@ pub mod money;
 pub mod offer;
 pub mod order;
 pub mod payment;
+pub mod price_list;
 pub mod pricing;
 pub mod problems;
+pub mod promotion;
 pub mod quantity;
+pub mod rounding;
 pub mod shipping;
 pub mod sku;
 pub mod stock;

@@ -28,6 +28,10 @@ pub enum MoneyError {
     Overflow,
     #[error("`{0}` is not an amount in minor units: digits only, e.g. \"1999\"")]
     NotMinorUnits(String),
+    #[error("an amount cannot be shared out over less than itself")]
+    NoRoom,
+    #[error("the purchase has no such line, or not that many units left")]
+    NoSuchUnit,
 }
 
 impl Currency {

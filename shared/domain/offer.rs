@@ -15,4 +15,6 @@ pub struct Offer {
     pub price: Money,
     /// Key into the store's tax table, e.g. `standard`.
     pub tax_class: String,
+    /// Slug of the category, for promotions that select by it.
+    pub category: String,
 }

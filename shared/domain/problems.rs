@@ -145,6 +145,7 @@ mod tests {
                 variant_title: String::new(),
                 price: gbp(price),
                 tax_class: "standard".to_owned(),
+                category: "goods".to_owned(),
             })
         };
         let offers = [offer("A", 100), offer("B", 100), offer("C", 120), offer("D", 100), None];

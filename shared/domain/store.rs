@@ -3,6 +3,7 @@ use crate::{
     address::{Country, Destination},
     money::{Currency, Money, MoneyError},
     quantity::QUANTITY_MAX,
+    rounding::{Rounding, RoundingMode},
     shipping,
     sku::Sku,
     tax,
@@ -33,29 +34,28 @@ impl Rate {
         self.millionths
     }
 
-    /// Tax to add to a net amount, half a minor unit rounded up (away from zero).
+    /// This share of an amount: a percentage off, or the tax to add to a net amount.
     ///
     /// # Errors
     /// `Overflow`.
-    pub fn on_net(self, net: Money) -> Result<Money, MoneyError> {
-        divide(i128::from(net.minor()) * i128::from(self.millionths), i128::from(WHOLE), net.currency())
+    pub fn on_net(self, net: Money, mode: RoundingMode) -> Result<Money, MoneyError> {
+        let dividend = i128::from(net.minor()) * i128::from(self.millionths);
+        rounded(mode.divide(dividend, i128::from(WHOLE)), net.currency())
     }
 
-    /// Tax contained in a gross amount, rounded the same way; net is what remains, so net + tax = gross.
+    /// Tax contained in a gross amount, `gross * rate / (1 + rate)`; net is what remains, so net + tax = gross.
     ///
     /// # Errors
     /// `Overflow`.
-    pub fn within_gross(self, gross: Money) -> Result<Money, MoneyError> {
+    pub fn within_gross(self, gross: Money, mode: RoundingMode) -> Result<Money, MoneyError> {
         let rate = i128::from(self.millionths);
-        divide(i128::from(gross.minor()) * rate, i128::from(WHOLE) + rate, gross.currency())
+        let dividend = i128::from(gross.minor()) * rate;
+        rounded(mode.divide(dividend, i128::from(WHOLE) + rate), gross.currency())
     }
 }
 
-/// Half rounds away from zero.
-fn divide(dividend: i128, divisor: i128, currency: Currency) -> Result<Money, MoneyError> {
-    let doubled = 2 * dividend.abs() + divisor;
-    let magnitude = i64::try_from(doubled / (2 * divisor)).map_err(|_| MoneyError::Overflow)?;
-    Ok(Money::new(if dividend < 0 { -magnitude } else { magnitude }, currency))
+fn rounded(minor: i128, currency: Currency) -> Result<Money, MoneyError> {
+    i64::try_from(minor).map(|minor| Money::new(minor, currency)).map_err(|_| MoneyError::Overflow)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct StoreSettings {
     pub home: Country,
     /// Whether catalogue and shipping prices contain tax.
     pub prices_include_tax: bool,
+    /// How tax and percentages are rounded; a purchase keeps the policy it was priced with.
+    pub rounding: Rounding,
     pub taxes: Vec<TaxRule>,
     pub shipping: Vec<ShippingRate>,
     /// The shop's name, on mails.
@@ -155,24 +157,27 @@ mod tests {
 
     #[test]
     fn half_a_penny_goes_up() {
-        let check = |net, millionths, want| assert_eq!(Rate::new(millionths).unwrap().on_net(gbp(net)), Ok(gbp(want)));
+        let check = |net, millionths, want| {
+            let tax = Rate::new(millionths).unwrap().on_net(gbp(net), RoundingMode::HalfUp);
+            assert_eq!(tax, Ok(gbp(want)));
+        };
         check(1_00, 200_000, 20);
         check(10, 50_000, 1);
         check(9, 50_000, 0);
         check(-10, 50_000, -1);
         check(3_24, 190_000, 62);
-        assert_eq!(Rate::new(200_000).unwrap().within_gross(gbp(1_20)), Ok(gbp(20)));
+        assert_eq!(Rate::new(200_000).unwrap().within_gross(gbp(1_20), RoundingMode::HalfUp), Ok(gbp(20)));
         assert_eq!(Rate::new(1_000_001), None);
-        assert_eq!(Rate::new(WHOLE).unwrap().on_net(gbp(i64::MAX)), Ok(gbp(i64::MAX)));
+        assert_eq!(Rate::new(WHOLE).unwrap().on_net(gbp(i64::MAX), RoundingMode::HalfUp), Ok(gbp(i64::MAX)));
     }
 
     proptest! {
         #[test]
         fn the_tax_in_a_gross_price_is_the_tax_on_its_net(net in 0_i64..10_000_000_000, millionths in 0_u32..=WHOLE) {
             let rate = Rate::new(millionths).unwrap();
-            let tax = rate.on_net(gbp(net)).unwrap();
+            let tax = rate.on_net(gbp(net), RoundingMode::HalfUp).unwrap();
             let gross = gbp(net).plus(tax).unwrap();
-            let within = rate.within_gross(gross).unwrap();
+            let within = rate.within_gross(gross, RoundingMode::HalfUp).unwrap();
             prop_assert!((within.minor() - tax.minor()).abs() <= 1);
         }
     }

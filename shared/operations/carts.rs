@@ -8,7 +8,7 @@ use offpeak_domain::{
     ids::CartId,
     money::{Currency, Money},
     offer::Offer,
-    pricing::{self, Priced, PricingError},
+    pricing::{self, Basket, CustomerFacts, Priced, PricingError, Snapshot},
     problems::{self, CartProblem},
     quantity::Quantity,
     sku::Sku,
@@ -233,7 +233,9 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
     let offers = shop.catalogue.offers(&skus).await?;
     let problems = problems(shop, &settings, &cart, &offers).await?;
     let sellable = sellable(&cart, &offers);
-    let priced = pricing::price(&settings, &sellable, None, None)?;
+    let customer = CustomerFacts::default();
+    let basket = Basket { lines: &sellable, codes: &[], customer: &customer, destination: None, method: None };
+    let priced = pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now())?;
     Ok(PricedCart { cart, etag, offers, priced, problems })
 }
 

@@ -6,7 +6,7 @@ use offpeak_domain::{
     cart::{Cart, CartRefusal, CartState},
     checkout::{Buyer, Checkout, CheckoutState},
     ids::{CartId, CheckoutId, OrderId},
-    pricing::{self, Priced, PricingError},
+    pricing::{self, Basket, CustomerFacts, Priced, PricingError, Snapshot},
     problems::CartProblem,
     sku::Sku,
     store::{ShippingRate, StoreSettings},
@@ -226,8 +226,12 @@ fn apply(
 }
 
 fn must_reach(settings: &StoreSettings, checkout: &Checkout) -> Result<(), PricingError> {
-    pricing::price(settings, &[], Some(checkout.buyer.shipping_address.country), Some(&checkout.shipping_method))
-        .map(drop)
+    let destination = Destination::from(&checkout.buyer.shipping_address);
+    let options = settings.shipping_options(&destination);
+    if options.iter().any(|it| it.method == checkout.shipping_method) {
+        return Ok(());
+    }
+    Err(PricingError::no_such_method(&checkout.shipping_method, &destination))
 }
 
 async fn show(shop: &Shop, seen: Seen<StoredCheckout>, token: &str) -> Result<PricedCheckout, CheckoutError> {
@@ -264,8 +268,15 @@ async fn price_checkout(
     let offers = shop.catalogue.offers(&skus).await?;
     let problems = carts::problems(shop, &settings, cart, &offers).await?;
     let lines = carts::sellable(cart, &offers);
-    let country = checkout.buyer.shipping_address.country;
-    let priced = pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method))?;
+    let destination = Destination::from(&checkout.buyer.shipping_address);
+    let basket = Basket {
+        lines: &lines,
+        codes: &[],
+        customer: &CustomerFacts::default(),
+        destination: Some(&destination),
+        method: Some(&checkout.shipping_method),
+    };
+    let priced = pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now())?;
     let shipping_options = options(&settings, &checkout);
     Ok(PricedCheckout { checkout, etag, priced, shipping_options, problems })
 }

@@ -174,6 +174,7 @@ async fn read_offer(documents: &dyn Documents, sku: &Sku) -> Result<Option<Offer
         variant_title: variant.title.as_str().to_owned(),
         price: variant.price,
         tax_class: facts.tax_class.as_str().to_owned(),
+        category: facts.category.slug().to_string(),
     }))
 }
 

@@ -41,11 +41,12 @@ pub struct CartLineView {
     pub subtotal: Option<MoneyView>,
 }
 
-/// `total = subtotal + shipping + tax`; tax that prices contain already stands in `taxIncluded`.
+/// `total = subtotal - discount + shipping + tax`; `discount` is that of lines and shipping together; tax that prices contain already stands in `taxIncluded`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TotalsView {
     pub subtotal: MoneyView,
+    pub discount: MoneyView,
     /// `null` until a shipping method is chosen.
     pub shipping: Option<MoneyView>,
     pub tax: MoneyView,
@@ -128,9 +129,10 @@ fn line_view(line: &CartLine, offer: Option<&Offer>) -> CartLineView {
 }
 
 pub fn totals_view(priced: &Priced) -> TotalsView {
-    let Totals { subtotal, shipping, tax, tax_included, total } = priced.totals;
+    let Totals { subtotal, discount, shipping, tax, tax_included, total } = priced.totals;
     TotalsView {
         subtotal: subtotal.into(),
+        discount: discount.into(),
         shipping: priced.shipping.as_ref().map(|_| shipping.into()),
         tax: tax.into(),
         tax_included: tax_included.into(),

@@ -2,8 +2,11 @@
 use offpeak_domain::{
     address::{Address, AddressFault, Email},
     checkout::{CheckoutState, Step},
+    price_list::PriceSource,
     pricing::PricedLine,
+    promotion::PromotionId,
     store::ShippingRate,
+    tax::TaxReason,
 };
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +71,37 @@ pub struct PricedLineView {
     pub quantity: u32,
     pub unit_price: MoneyView,
     pub subtotal: MoneyView,
+    /// The line's share of all discounts.
+    pub discount: MoneyView,
     pub tax: MoneyView,
+    /// Why it bears no tax.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_reason: Option<&'static str>,
+    /// The promotion that gives it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift_of: Option<String>,
+    pub price_from: PriceFromView,
+}
+
+/// Which price holds: the catalogue's, or a tier of a price list.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum PriceFromView {
+    Catalogue,
+    #[serde(rename_all = "camelCase")]
+    List {
+        id: String,
+        from_units: u32,
+    },
+}
+
+impl From<&PriceSource> for PriceFromView {
+    fn from(source: &PriceSource) -> PriceFromView {
+        match source {
+            PriceSource::Catalogue => PriceFromView::Catalogue,
+            PriceSource::List { id, tier } => PriceFromView::List { id: id.to_string(), from_units: *tier },
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,6 +213,10 @@ pub fn line_view(line: &PricedLine) -> PricedLineView {
         quantity: line.quantity.get(),
         unit_price: line.unit_price.into(),
         subtotal: line.subtotal.into(),
+        discount: line.discount.into(),
         tax: line.tax.into(),
+        tax_reason: line.tax_reason.map(TaxReason::name),
+        gift_of: line.gift_of.as_ref().map(PromotionId::to_string),
+        price_from: (&line.price_from).into(),
     }
 }

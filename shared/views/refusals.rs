@@ -73,7 +73,7 @@ impl From<PricingError> for Problem {
     fn from(err: PricingError) -> Problem {
         match &err {
             PricingError::NoSuchMethod { .. } => Problem::invalid("shippingMethod", err.to_string()),
-            PricingError::Money(_) => {
+            PricingError::TooMany { .. } | PricingError::Money(_) => {
                 Problem::new(Code::ValidationFailed, format!("The cart cannot be priced: {err}. Order less at once."))
             }
         }

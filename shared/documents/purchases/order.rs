@@ -2,7 +2,8 @@
 use offpeak_domain::{
     ids::CheckoutId,
     order::{FulfilmentStatus, Lifecycle, Order, OrderPayment, PaymentStatus, ShippingMoney},
-    pricing::TAX_POLICY,
+    pricing::Priced,
+    rounding::Rounding,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -112,15 +113,13 @@ impl OrderDocument {
     /// The reason, if what is stored breaks a rule of the domain.
     fn into_domain(self) -> Result<Order, String> {
         let unknown = |axis: &str, name: &str| format!("{axis} `{name}`");
-        if self.tax_policy != TAX_POLICY {
-            return Err(unknown("tax policy", &self.tax_policy));
-        }
+        let rounding = Rounding::parse(&self.tax_policy).ok_or_else(|| unknown("tax policy", &self.tax_policy))?;
         let counted = !self.units.is_empty();
         let order = Order {
             id: self.checkout_id.order(),
             token_hash: self.token_hash,
             buyer: self.buyer.into_domain()?,
-            priced: self.priced.into_domain()?,
+            priced: Priced { rounding, ..self.priced.into_domain()? },
             lifecycle: Lifecycle::parse(&self.lifecycle).ok_or_else(|| unknown("lifecycle", &self.lifecycle))?,
             payment_status: PaymentStatus::parse(&self.payment_status)
                 .ok_or_else(|| unknown("payment status", &self.payment_status))?,
@@ -157,7 +156,7 @@ fn document(order: &Order) -> OrderDocument {
         token_hash: order.token_hash.clone(),
         buyer: (&order.buyer).into(),
         priced: (&order.priced).into(),
-        tax_policy: TAX_POLICY.to_owned(),
+        tax_policy: order.priced.rounding.to_string(),
         lifecycle: order.lifecycle.name().to_owned(),
         payment_status: order.payment_status.name().to_owned(),
         fulfilment_status: order.fulfilment_status.name().to_owned(),
@@ -224,7 +223,7 @@ mod tests {
         });
         json!({
             "type": "order", "checkoutId": "chk_01HF7YAT00000000000000001A", "number": "7Q3ZK-M2V9T5",
-            "tokenHash": "0", "taxPolicy": TAX_POLICY, "lifecycle": "placed", "paymentStatus": "captured",
+            "tokenHash": "0", "taxPolicy": "line/half_up", "lifecycle": "placed", "paymentStatus": "captured",
             "fulfilmentStatus": "unfulfilled",
             "buyer": { "email": "ada@example.org", "shippingAddress": address, "billingAddress": null },
             "priced": {

@@ -8,7 +8,7 @@ use super::{Order, OrderRefusal, RefundState, WorkKind};
 use crate::{
     money::{Currency, Money, MoneyError},
     payment::Amounts,
-    pricing::{self, Priced},
+    pricing::{refund_of, shipping_paid},
 };
 
 /// What the provider holds for an order, in minor units of the order's currency.
@@ -126,28 +126,4 @@ impl Order {
         payment.voided = payment.voided.max(voided);
         self.derive();
     }
-}
-
-/// What `units` more units of line `line` are worth when `before` were given back already.
-fn refund_of(priced: &Priced, line: usize, before: u32, units: u32) -> Result<Money, MoneyError> {
-    let Some(it) = priced.lines.get(line) else { return Ok(Money::zero(priced.currency)) };
-    let ordered = it.quantity.get();
-    let paid = paid(priced, it.subtotal, it.tax)?;
-    let upto = |units: u32| {
-        let part = i128::from(paid.minor()) * i128::from(units.min(ordered)) / i128::from(ordered);
-        i64::try_from(part).map_err(|_| MoneyError::Overflow)
-    };
-    let worth = upto(before.saturating_add(units))? - upto(before)?;
-    Ok(Money::new(worth, priced.currency))
-}
-
-/// What shipping cost, with its tax.
-pub(super) fn shipping_paid(priced: &Priced) -> Result<Money, MoneyError> {
-    let Some(it) = &priced.shipping else { return Ok(Money::zero(priced.currency)) };
-    paid(priced, it.price, it.tax)
-}
-
-/// Tax that prices contain is paid with them.
-fn paid(priced: &pricing::Priced, price: Money, tax: Money) -> Result<Money, MoneyError> {
-    if priced.totals.tax_included.is_zero() { price.plus(tax) } else { Ok(price) }
 }

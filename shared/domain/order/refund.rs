@@ -2,11 +2,11 @@
 //! leaves the balance as it was and can be asked for again.
 use time::OffsetDateTime;
 
-use super::{
-    By, Entry, EntryKind, LineAsk, Order, OrderRefusal, RECORDS_MAX, WorkKind, fulfilment::must_have_room,
-    money::shipping_paid,
+use super::{By, Entry, EntryKind, LineAsk, Order, OrderRefusal, RECORDS_MAX, WorkKind, fulfilment::must_have_room};
+use crate::{
+    money::{Money, MoneyError},
+    pricing::shipping_paid,
 };
-use crate::money::{Money, MoneyError};
 
 /// Money on its way back, gone back, or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The beginning: price the cart as it is now, compare with what the buyer expects, freeze it.
 use offpeak_domain::{
+    address::Destination,
     cart::Cart,
     checkout::{Attempt, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
     offer::Offer,
-    pricing,
+    pricing::{self, Basket, CustomerFacts, PricingProblem, Snapshot},
     sku::Sku,
 };
 
@@ -47,12 +48,23 @@ pub(super) async fn begin(
     }
     let settings = shop.settings_latest().await?;
     let checkout = &seen.value.checkout;
-    let country = checkout.buyer.shipping_address.country;
+    let destination = Destination::from(&checkout.buyer.shipping_address);
     let lines = carts::sellable(cart, &offers);
-    let priced = match pricing::price(&settings, &lines, Some(country), Some(&checkout.shipping_method)) {
+    let basket = Basket {
+        lines: &lines,
+        codes: &[],
+        customer: &CustomerFacts::default(),
+        destination: Some(&destination),
+        method: Some(&checkout.shipping_method),
+    };
+    let priced = match pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now()) {
         Ok(priced) => priced,
         Err(err) => return Ok(Begun::Refused(Final::Pricing(err))),
     };
+    let unpriced: Vec<Sku> = priced.problems.iter().filter_map(unpriced).collect();
+    if !unpriced.is_empty() {
+        return Ok(Begun::Refused(Final::Unavailable { skus: unpriced }));
+    }
     let actual = priced.totals.total;
     if actual != command.expected_total {
         let changed = changed(cart, &offers);
@@ -84,6 +96,13 @@ pub(super) async fn begin(
     let events = outgoing.written(command.checkout, &etags);
     let seen = Seen { value: stored, etag };
     Ok(Begun::Run(Box::new(Run { seen, unpublished: events, fresh: true, cart: Some(priced_cart) })))
+}
+
+fn unpriced(problem: &PricingProblem) -> Option<Sku> {
+    match problem {
+        PricingProblem::NoPrice { sku } => Some(sku.clone()),
+        PricingProblem::TaxUnknown { .. } => None,
+    }
 }
 
 fn changed(cart: &Cart, offers: &[Option<Offer>]) -> Vec<ChangedLine> {
