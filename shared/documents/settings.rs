@@ -5,6 +5,7 @@ use offpeak_domain::{
     quantity::QUANTITY_MAX,
     rounding::Rounding,
     sku::Sku,
+    stock::StockSettings,
     store::{
         GUEST_LOOKUP_HOURS, Pickup, QuantityLimits, Rate, ShippingRate, SkuLimit, StoreSettings, TaxProvider,
         TaxReason, TaxRule, Zone,
@@ -12,7 +13,7 @@ use offpeak_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Minor, Seen, Stored, currency_text, parse, put, sku_text};
+use super::{Minor, Seen, Stored, currency_text, parse, put, sku_text, stock::StockDocument};
 use crate::shared::ports::documents::{Container, Document, Documents, ETag, StoreError, Write};
 
 /// The one store of this deployment.
@@ -39,6 +40,8 @@ struct SettingsDocument {
     guest_lookup_hours: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tax_provider: Option<TaxProviderDocument>,
+    #[serde(default)]
+    stock: StockDocument,
 }
 
 fn guest_lookup_hours() -> u32 {
@@ -144,6 +147,7 @@ pub fn plain_settings(currency: Currency) -> StoreSettings {
         limits: QuantityLimits::default(),
         guest_lookup_hours: GUEST_LOOKUP_HOURS,
         tax_provider: None,
+        stock: StockSettings::default(),
     }
 }
 
@@ -186,6 +190,7 @@ fn settings(document: Document) -> Result<Seen<StoreSettings>, StoreError> {
         limits: value.limits.into(),
         guest_lookup_hours: value.guest_lookup_hours,
         tax_provider: value.tax_provider.map(|it| TaxProvider { url: it.url }),
+        stock: value.stock.into_domain().map_err(unreadable)?,
     };
     Ok(Seen { value: settings, etag })
 }
@@ -291,6 +296,7 @@ pub fn put_settings(settings: &StoreSettings, seen: Option<&ETag>) -> Result<Wri
         limits: (&settings.limits).into(),
         guest_lookup_hours: settings.guest_lookup_hours,
         tax_provider: settings.tax_provider.as_ref().map(|it| TaxProviderDocument { url: it.url.clone() }),
+        stock: (&settings.stock).into(),
     };
     put(ID, &document, seen, None)
 }

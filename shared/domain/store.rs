@@ -6,6 +6,7 @@ use crate::{
     rounding::{Rounding, RoundingMode},
     shipping,
     sku::Sku,
+    stock::StockSettings,
     tax,
 };
 pub use crate::{
@@ -77,6 +78,8 @@ pub struct StoreSettings {
     pub guest_lookup_hours: u32,
     /// Who says what tax is due, instead of the table above.
     pub tax_provider: Option<TaxProvider>,
+    /// Where goods lie and which place serves first.
+    pub stock: StockSettings,
 }
 
 /// Hours that number and e-mail address open an order, unless the settings say otherwise, and the most they may say.

@@ -81,6 +81,7 @@ impl Container {
             Container::Listings => &["category", "title", "price", "published", "text"],
             Container::Purchases => &["due", "sent", "timeline"],
             Container::Promotions | Container::PromoUse => &["type"],
+            Container::Stock => &["moved"],
             _ => &[],
         }
     }
@@ -196,6 +197,20 @@ pub enum StoreError {
     /// Try again later. A write may or may not have happened.
     #[error("the document store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// The same once more, for each of several callers who shared one request.
+    #[must_use]
+    pub fn again(&self) -> StoreError {
+        match self {
+            StoreError::Exists { id } => StoreError::Exists { id: id.clone() },
+            StoreError::Changed { id } => StoreError::Changed { id: id.clone() },
+            StoreError::Refused(reason) => StoreError::Refused(reason.clone()),
+            StoreError::Unreadable { id, reason } => StoreError::Unreadable { id: id.clone(), reason: reason.clone() },
+            StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
+        }
+    }
 }
 
 #[async_trait]

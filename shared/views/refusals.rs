@@ -241,9 +241,12 @@ impl From<StockError> for Problem {
             StockError::Refused(StockRefusal::OutOfRange) => {
                 Problem::invalid("onHand", format!("a whole number from 0 to {ON_HAND_MAX}"))
             }
-            StockError::Refused(StockRefusal::Short { .. } | StockRefusal::Superseded) => {
-                Problem::new(Code::Conflict, "Read the level again and repeat your change.")
+            StockError::Refused(refusal @ StockRefusal::TooManyLocations) => {
+                Problem::invalid("location", refusal.to_string())
             }
+            StockError::Refused(
+                StockRefusal::Short { .. } | StockRefusal::Superseded | StockRefusal::NotAllocated { .. },
+            ) => Problem::new(Code::Conflict, "Read the level again and repeat your change."),
             StockError::Changed => {
                 Problem::new(Code::EtagMismatch, "The level has changed since you read it. Read it again.")
             }

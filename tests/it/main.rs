@@ -18,4 +18,5 @@ mod promotions;
 mod proof;
 mod saga;
 mod shop;
+mod stock;
 mod tidy;

@@ -264,7 +264,9 @@ async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> 
 /// Claims the stock, captures the money, places the order with its events. `None`: it must be undone.
 async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Order>, CompleteError> {
     let id = run.id();
-    if let Some(refusal) = effects::claim_stock(shop, id, attempt).await? {
+    let claimed = effects::claim_stock(shop, id, attempt).await?;
+    if !claimed.short.is_empty() {
+        let refusal = Refusal::OutOfStock { short: claimed.short };
         if !effects::is_captured(shop, id, attempt).await? {
             run.undo(shop, refusal).await?;
             return Ok(None);
@@ -289,7 +291,7 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
     }
     order.payment.authorised = paid.authorised.minor();
     order.payment.captured = paid.captured.minor();
-    let entry = order.place(effects::allocations(attempt), &By { actor: Actor::System, at: now });
+    let entry = order.place(claimed.places, &By { actor: Actor::System, at: now });
     let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
 
     run.seen.value.checkout.state = CheckoutState::Placed { by: attempt.by.clone() };

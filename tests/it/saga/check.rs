@@ -9,7 +9,7 @@ use offpeak::shared::{
     documents::{
         carts::read_cart,
         purchases::{Order, read_checkout, read_order},
-        stock::{read_hold, read_level},
+        stock::{read_books, read_hold, read_levels},
     },
     operations::{Shop, complete_checkout::Rendered},
     ports::{
@@ -17,7 +17,13 @@ use offpeak::shared::{
         documents::{Container, Document, Documents as _, PAGE_MAX, Query, Scope},
     },
 };
-use offpeak_domain::{cart::CartState, checkout::CheckoutState, order::Lifecycle, sku::Sku, stock::HoldState};
+use offpeak_domain::{
+    cart::CartState,
+    checkout::CheckoutState,
+    order::Lifecycle,
+    sku::Sku,
+    stock::{HoldState, check_i1},
+};
 
 use super::{
     acts::call,
@@ -125,13 +131,11 @@ async fn stock(world: &World, buyers: &[Buyer], orders: &[Option<Order>], faults
     }
     let now = world.clock.now();
     for (sku, units) in sold {
-        let level = read_level(documents, sku).await.unwrap().unwrap().value;
-        faults.equal(format!("{sku} allocated"), level.allocated, units);
-        faults.equal(format!("{sku} under live holds"), level.live_holds(now), 0);
-        faults.holds(
-            format!("{sku} is oversold, {level:?}"),
-            level.on_hand - level.allocated - level.live_holds(now) >= 0,
-        );
+        let levels = read_levels(documents, sku).await.unwrap().unwrap().value;
+        faults.equal(format!("{sku} allocated"), levels.allocated(), units);
+        faults.equal(format!("{sku} under live holds"), levels.live_holds(now), 0);
+        let books = read_books(documents, sku).await.unwrap();
+        faults.equal(format!("{sku} by the books"), check_i1(&levels, &books.holds, &books.entries, now), Vec::new());
         for (buyer, order) in buyers.iter().zip(orders) {
             let Some(hold) = read_hold(documents, sku, buyer.checkout).await.unwrap() else { continue };
             let claimed = hold.value.state == HoldState::Claimed;

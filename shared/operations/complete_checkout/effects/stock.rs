@@ -1,10 +1,12 @@
 //! The stock of a purchase: held, promised for good, given back.
+use std::collections::BTreeMap;
+
 use offpeak_domain::{
     checkout::{Attempt, Refusal, Shortage},
     ids::CheckoutId,
     order::Part,
     sku::Sku,
-    stock::StockRefusal,
+    stock::{Allocation, Location, Rule, StockRefusal},
 };
 
 use super::super::CompleteError;
@@ -22,26 +24,42 @@ pub(in super::super) async fn hold_stock(
     id: CheckoutId,
     attempt: &Attempt,
 ) -> Result<Option<Refusal>, CompleteError> {
+    let from = allocation(shop, attempt).await?;
     let mut short = Vec::new();
     for (sku, units) in units(attempt) {
-        let held = stock::hold(&shop.ports, sku, id, units, attempt.fence, attempt.hold_until).await;
+        let until = attempt.hold_until;
+        let held = stock::hold(&shop.ports, sku, id, units, attempt.fence, until, &from).await;
         note_shortage(held, sku, units, &mut short)?;
     }
     Ok((!short.is_empty()).then_some(Refusal::OutOfStock { short }))
 }
 
-/// Promises the held units for good. A hold that lapsed and was lost is a refusal: nothing is captured yet.
+/// What became of the goods of an attempt.
+pub(in super::super) struct Claimed {
+    /// Where each SKU's units are promised.
+    pub(in super::super) places: Vec<(Sku, Vec<Part>)>,
+    /// Whose hold lapsed and was lost.
+    pub(in super::super) short: Vec<Shortage>,
+}
+
+/// Promises the held units for good.
 pub(in super::super) async fn claim_stock(
     shop: &Shop,
     id: CheckoutId,
     attempt: &Attempt,
-) -> Result<Option<Refusal>, CompleteError> {
-    let mut short = Vec::new();
+) -> Result<Claimed, CompleteError> {
+    let from = allocation(shop, attempt).await?;
+    let mut claimed = Claimed { places: Vec::new(), short: Vec::new() };
     for (sku, units) in units(attempt) {
-        let claimed = stock::claim(&shop.ports, sku, id, units, attempt.fence).await;
-        note_shortage(claimed, sku, units, &mut short)?;
+        match stock::claim(&shop.ports, sku, id, units, attempt.fence, &from).await {
+            Ok(parts) => {
+                let part = |it: &stock::Part| Part { location: it.location.to_string(), units: it.units };
+                claimed.places.push((sku.clone(), parts.iter().map(part).collect()));
+            }
+            Err(err) => note_shortage(Err(err), sku, units, &mut claimed.short)?,
+        }
     }
-    Ok((!short.is_empty()).then_some(Refusal::OutOfStock { short }))
+    Ok(claimed)
 }
 
 pub(in super::super) async fn release_stock(
@@ -55,17 +73,26 @@ pub(in super::super) async fn release_stock(
     Ok(())
 }
 
-/// Where the goods of an attempt are promised.
-pub(in super::super) fn allocations(attempt: &Attempt) -> Vec<(Sku, Vec<Part>)> {
-    let part = |units| vec![Part { location: stock::MAIN.to_owned(), units }];
-    units(attempt).into_iter().map(|(sku, units)| (sku.clone(), part(units))).collect()
+/// Where the units may come from: what the buyer collects, from the place of collection only.
+async fn allocation(shop: &Shop, attempt: &Attempt) -> Result<Allocation, CompleteError> {
+    let settings = shop.settings().await?;
+    let method = attempt.priced.shipping.as_ref().map(|it| it.method.as_str());
+    let rate = settings.shipping.iter().find(|it| Some(it.method.as_str()) == method);
+    let pickup = rate.and_then(|it| it.pickup.as_ref()).map(|it| Location::parse(&it.location));
+    Ok(match pickup {
+        None => settings.stock.delivery(),
+        // A place that cannot be has nothing.
+        Some(location) => location.map_or_else(|_| Allocation::new(Rule::Priority, Vec::new()), Allocation::only),
+    })
 }
 
-/// One order for everyone, so that two buyers of the same goods never wait for each other crosswise.
-fn units(attempt: &Attempt) -> Vec<(&Sku, i64)> {
-    let lines = attempt.priced.lines.iter();
-    let mut units: Vec<_> = lines.map(|line| (&line.sku, i64::from(line.quantity.get()))).collect();
-    units.sort_unstable();
+/// Units of each SKU, a gift's with those that are bought. One order for everyone, so that two buyers of the
+/// same goods never wait for each other crosswise.
+fn units(attempt: &Attempt) -> BTreeMap<&Sku, i64> {
+    let mut units = BTreeMap::new();
+    for line in &attempt.priced.lines {
+        *units.entry(&line.sku).or_default() += i64::from(line.quantity.get());
+    }
     units
 }
 
@@ -85,7 +112,7 @@ fn note_shortage(
         Err(StockError::Refused(StockRefusal::Superseded)) => {
             Err(StoreError::Changed { id: format!("hold on {sku}") }.into())
         }
-        Err(StockError::Refused(StockRefusal::OutOfRange) | StockError::Changed) => {
+        Err(StockError::Refused(_) | StockError::Changed) => {
             Err(StoreError::Refused(format!("stock of {sku} refused a hold")).into())
         }
         Err(StockError::Store(err)) => Err(err.into()),
