@@ -12,6 +12,7 @@ mod health;
 mod list_products;
 mod manage_stock;
 mod merge_cart;
+mod payment_webhook;
 mod relay_outbox;
 mod resume_checkout;
 mod send_email;
@@ -33,6 +34,7 @@ pub static ROOMS: &[Room<App>] = &[
     manage_stock::ROOM,
     send_email::ROOM,
     resume_checkout::ROOM,
+    payment_webhook::ROOM,
     relay_outbox::ROOM,
     health::ROOM,
 ];

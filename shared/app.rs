@@ -16,6 +16,7 @@ use crate::shared::{
         service_bus::{self, Access, ServiceBus},
         smtp::{self, Relay, Security, Smtp},
         sqlite::{OpenError, SqliteDocuments},
+        stripe::Stripe,
         system::{RandomIds, SystemClock},
         tax_http::{self, TaxHttp},
     },
@@ -112,8 +113,16 @@ impl App {
 }
 
 fn payments(config: &PaymentsConfig, client: &HttpClient) -> Result<Arc<dyn Payments>, AppError> {
-    let PaymentsConfig::Sandbox { url } = config;
-    Ok(Arc::new(SandboxPayments::new(client.clone(), url).map_err(AppError::Setting)?))
+    match config {
+        PaymentsConfig::Sandbox { url, secret } => {
+            let sandbox = SandboxPayments::new(client.clone(), url, &secret.0);
+            Ok(Arc::new(sandbox.map_err(AppError::Setting)?))
+        }
+        PaymentsConfig::Stripe { url, key, secrets } => {
+            let secrets = secrets.iter().map(|it| it.0.clone()).collect();
+            Ok(Arc::new(Stripe::new(client.clone(), url, &key.0, secrets).map_err(AppError::Setting)?))
+        }
+    }
 }
 
 fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {

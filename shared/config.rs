@@ -37,8 +37,10 @@ pub enum BusConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaymentsConfig {
-    /// The dev host's provider.
-    Sandbox { url: Url },
+    /// The dev host's provider, and what it signs webhooks with.
+    Sandbox { url: Url, secret: Secret },
+    /// `secrets` are the webhook's; while one is exchanged for another both are here.
+    Stripe { url: Url, key: Secret, secrets: Vec<Secret> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub enum MailConfig {
     /// A mail server that relays for us; `security` is `none`, `starttls` or `implicit`.
     Smtp { host: String, port: u16, security: String, credentials: Option<(String, Secret)>, from: String },
 }
+
+/// Source: docs.stripe.com/api, "base URL".
+const STRIPE: &str = "https://api.stripe.com/";
 
 /// Where mail is handed in. Source: RFC 6409.
 const SUBMISSION_PORT: u16 = 587;
@@ -205,13 +210,26 @@ impl Reader<'_> {
     }
 
     fn payments(&mut self) -> PaymentsConfig {
-        let adapter = self.adapter("OFFPEAK_PAYMENTS", "the payment provider", "sandbox", &["sandbox"]);
+        let adapter = self.adapter("OFFPEAK_PAYMENTS", "the payment provider", "sandbox", &["sandbox", "stripe"]);
         self.only_local("OFFPEAK_PAYMENTS", &adapter, "sandbox");
-        if adapter.is_empty() {
-            return PaymentsConfig::Sandbox { url: nowhere() };
+        match adapter.as_str() {
+            "stripe" => {
+                let url = self.text("OFFPEAK_PAYMENTS_URL").unwrap_or_else(|| STRIPE.to_owned());
+                let url = self.url("OFFPEAK_PAYMENTS_URL", &url);
+                let key = Secret(self.required("OFFPEAK_STRIPE_SECRET_KEY", "the account's key, sk_…"));
+                let purpose = "the webhook's secrets, whsec_…, separated by commas";
+                let secrets = self.required("OFFPEAK_STRIPE_WEBHOOK_SECRETS", purpose);
+                let secrets = secrets.split(',').map(str::trim).filter(|it| !it.is_empty());
+                PaymentsConfig::Stripe { url, key, secrets: secrets.map(|it| Secret(it.to_owned())).collect() }
+            }
+            "sandbox" => {
+                let url = self.url_or_devhost("OFFPEAK_PAYMENTS_URL", "/", "the dev host's address");
+                // Without it, as in a subcommand, no webhook is believed.
+                let secret = Secret(self.text("OFFPEAK_SANDBOX_WEBHOOK_SECRET").unwrap_or_default());
+                PaymentsConfig::Sandbox { url, secret }
+            }
+            _ => PaymentsConfig::Sandbox { url: nowhere(), secret: Secret(String::new()) },
         }
-        let url = self.url_or_devhost("OFFPEAK_PAYMENTS_URL", "/", "the dev host's address");
-        PaymentsConfig::Sandbox { url }
     }
 
     fn identity(&mut self) -> IdentityConfig {
@@ -293,6 +311,19 @@ mod tests {
         assert_eq!(config.store, StoreConfig::Sqlite { file: "d/store.db".into() });
         let IdentityConfig::Oidc { issuer, .. } = config.identity;
         assert_eq!(issuer.as_str(), "http://127.0.0.1:99/dev/identity");
+    }
+
+    #[test]
+    fn stripe_needs_its_key_and_the_secrets_of_its_webhook() {
+        let settings = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_PAYMENTS", "stripe")];
+        let faults = read(&settings).unwrap_err().0;
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        let secrets =
+            [("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"), ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1, whsec_2")];
+        let config = read(&[&settings[..], &secrets[..]].concat()).unwrap();
+        let PaymentsConfig::Stripe { url, secrets, .. } = &config.payments else { panic!("{:?}", config.payments) };
+        assert_eq!((url.as_str(), secrets.len()), ("https://api.stripe.com/", 2));
+        assert!(!format!("{config:?}").contains("_1"), "{config:?}");
     }
 
     #[test]

@@ -43,6 +43,11 @@ const BIND_INTERVAL: Duration = Duration::from_millis(50);
 /// The database of brokers and timers in the data folder.
 pub const DATABASE_FILE: &str = "host.db";
 
+/// The setting with which the sandbox provider's webhooks are signed.
+const WEBHOOK_SECRET: &str = "OFFPEAK_SANDBOX_WEBHOOK_SECRET";
+/// The function that hears them; a staged app without it is told nothing.
+const WEBHOOK_FUNCTION: &str = "payment_webhook";
+
 /// Why the dev host did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -101,6 +106,8 @@ pub async fn run(options: &Options) -> Result<Ending, StartError> {
     for (name, value) in [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", &data), ("OFFPEAK_DEVHOST_URL", &url)] {
         loaded.settings.set_default(name, value);
     }
+    // Shared by the sandbox provider and the shop, for as long as this process lives.
+    loaded.settings.set_default(WEBHOOK_SECRET, &uuid::Uuid::new_v4().simple().to_string());
     let host = assemble(options, loaded, &url, &end).await?;
     let processes = tokio::spawn(Arc::clone(&host.front.handlers).run());
     let front = tokio::spawn(Arc::clone(&host.front).serve(listener, end.clone()));
@@ -157,6 +164,7 @@ async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal)
         None => Arc::new(SystemClock),
     };
     let scratch = data.join("scratch");
+    let webhook_secret = settings.get(WEBHOOK_SECRET).unwrap_or_default().to_owned();
     let launch = Launch { description: host.handler.clone(), stage, settings };
     let flex = options.flex.map(|count| (count, scratch.as_path()));
     let timing = (host.initialization_timeout, host.port);
@@ -170,7 +178,11 @@ async fn assemble(options: &Options, loaded: Loaded, url: &str, end: &EndSignal)
         end: end.clone(),
     };
     let invoker: Arc<dyn Invoke> = Arc::new(Invoker::new(foundation, &functions, options.faithful));
-    let local = Arc::new(Local::open(&data, &options.entities, url, Arc::clone(&clock)).await?);
+    let mut local = Local::open(&data, &options.entities, url, Arc::clone(&clock)).await?;
+    if functions.iter().any(|it| it.name == WEBHOOK_FUNCTION) {
+        local.provider.tell_shop(&host.route_prefix, &webhook_secret);
+    }
+    let local = Arc::new(local);
     let limits = Limits::from_host_json(&json!({ "extensions": host.extensions })).map_err(StartError::Limits)?;
     let listeners = local.listen(&functions, &invoker, &limits)?;
     let timers = Timers::open(&data.join(DATABASE_FILE), &functions, Arc::clone(&invoker), clock, end.clone())?;

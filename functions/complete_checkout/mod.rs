@@ -92,7 +92,7 @@ fn render(outcome: &Outcome) -> Rendered {
     let (status, body) = match outcome {
         Outcome::Placed(order) => (StatusCode::OK, serde_json::to_vec(&OrderView::from(order.as_ref()))),
         Outcome::ActionRequired { url } => {
-            (StatusCode::ACCEPTED, serde_json::to_vec(&json!({ "action": ActionView::redirect(url) })))
+            (StatusCode::ACCEPTED, serde_json::to_vec(&json!({ "action": ActionView::of(url) })))
         }
         Outcome::Refused(refusal) => {
             let problem = Problem::from(refusal);

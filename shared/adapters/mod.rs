@@ -9,5 +9,7 @@ pub mod sandbox_payments;
 pub mod service_bus;
 pub mod smtp;
 pub mod sqlite;
+pub mod stripe;
 pub mod system;
 pub mod tax_http;
+pub mod webhook_signature;

@@ -87,6 +87,13 @@ impl CheckoutId {
     pub fn attempt(self, number: u32) -> String {
         format!("pay_{}_{number}", self.0)
     }
+
+    /// The checkout and the number of an attempt, from exactly what [`CheckoutId::attempt`] writes.
+    pub fn parse_attempt(text: &str) -> Option<(CheckoutId, u32)> {
+        let (ulid, number) = text.strip_prefix("pay_")?.split_once('_')?;
+        let (id, number) = (CheckoutId(Ulid::from_string(ulid).ok()?), number.parse().ok()?);
+        (id.attempt(number) == text).then_some((id, number))
+    }
 }
 
 impl OrderId {
@@ -118,6 +125,18 @@ mod tests {
         assert_eq!(CartId::parse(&id.to_string()), Ok(id));
         for bad in ["", "cart_", "chk_01HF7YAT00000000000000001A", &id.to_string().to_lowercase(), "cart_x"] {
             assert!(CartId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_names_its_checkout() {
+        let id = CartId::new(Ulid::from_parts(1_700_000_000_000, 42)).checkout();
+        assert_eq!(CheckoutId::parse_attempt(&id.attempt(3)), Some((id, 3)));
+        let attempt = id.attempt(3);
+        for bad in
+            ["", "pay_", "pay_x_1", &attempt.to_lowercase(), &format!("{attempt}x"), &attempt.replace("_3", "_03")]
+        {
+            assert_eq!(CheckoutId::parse_attempt(bad), None, "{bad}");
         }
     }
 

@@ -8,6 +8,7 @@ pub mod list_products;
 pub mod merge_cart;
 pub mod offers;
 pub mod outbox;
+pub mod payment_events;
 pub mod product_view;
 pub mod promotions;
 pub mod readiness;

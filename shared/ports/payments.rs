@@ -95,11 +95,14 @@ pub enum PaymentState {
     Authorised,
     /// The buyer's bank said no; another attempt needs a new reference.
     Declined { reason: String },
-    /// The buyer must visit `url`, then complete again.
+    /// The buyer must visit `url`, then complete again. It may be a [`CLIENT_SECRET_ACTION`] instead of a page.
     ActionRequired { url: String },
     /// Given up by us or by time before anything was captured; nothing is held.
     Voided,
 }
+
+/// Begins the `url` of an action that is no page: the provider's script in the buyer's page goes on with the rest.
+pub const CLIENT_SECRET_ACTION: &str = "client-secret:";
 
 /// How a refund stands, and the payment with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use super::{
 use crate::shared::{
     host::problem::Problem,
     operations::checkouts::{Choices, PricedCheckout},
+    ports::payments::CLIENT_SECRET_ACTION,
 };
 
 #[derive(Serialize)]
@@ -40,17 +41,23 @@ pub struct CheckoutView {
     pub order_id: Option<String>,
 }
 
-/// An extra step for the buyer: visit `url`, then complete again with the same key.
+/// An extra step for the buyer, then complete again with the same key.
 #[derive(Serialize)]
-pub struct ActionView {
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    pub url: String,
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum ActionView {
+    /// Visit `url`.
+    Redirect { url: String },
+    /// Stripe's script in the buyer's page goes on with this secret (`stripe.handleNextAction`).
+    StripeSdk { client_secret: String },
 }
 
 impl ActionView {
-    pub fn redirect(url: &str) -> ActionView {
-        ActionView { kind: "redirect", url: url.to_owned() }
+    /// What the provider asks for: a page, or a secret for its script.
+    pub fn of(action: &str) -> ActionView {
+        match action.strip_prefix(CLIENT_SECRET_ACTION) {
+            Some(secret) => ActionView::StripeSdk { client_secret: secret.to_owned() },
+            None => ActionView::Redirect { url: action.to_owned() },
+        }
     }
 }
 
@@ -178,7 +185,7 @@ impl From<&PricedCheckout> for CheckoutView {
             CheckoutState::Open => ("open", None),
             CheckoutState::Placed { .. } => ("placed", None),
             CheckoutState::Completing(attempt) => match &attempt.step {
-                Step::ActionRequired { url } => ("action_required", Some(ActionView::redirect(url))),
+                Step::ActionRequired { url } => ("action_required", Some(ActionView::of(url))),
                 _ => ("completing", None),
             },
         };

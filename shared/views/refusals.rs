@@ -19,9 +19,10 @@ use crate::shared::{
         carts::CartError,
         checkouts::CheckoutError,
         complete_checkout::{CompleteError, Final},
+        payment_events::HearError,
         stock::StockError,
     },
-    ports::identity::IdentityError,
+    ports::{identity::IdentityError, payments::WebhookError},
 };
 
 /// One text for "not there" and "not yours", so that neither can be told from the other.
@@ -231,6 +232,47 @@ impl From<CompleteError> for Problem {
             }
             CompleteError::Settings(err) => err.into(),
             CompleteError::Store(err) => err.into(),
+            CompleteError::Bus(err) => {
+                tracing::warn!(error = %chain(&err), "The broker did not answer.");
+                Problem::new(Code::Unavailable, "Repeat the call with the same key; nothing is charged twice.")
+                    .retry_after(2)
+            }
+        }
+    }
+}
+
+impl From<HearError> for Problem {
+    fn from(err: HearError) -> Problem {
+        let text = err.to_string();
+        match err {
+            HearError::NoSuchProvider => Problem::new(Code::NotFound, "This shop has no such payment provider."),
+            HearError::UnknownPayment { reference } => {
+                tracing::warn!(payment.id = reference, "A webhook is about a payment that nobody here asked for.");
+                Problem::new(
+                    Code::NotFound,
+                    "No checkout of this shop has asked for this payment. Tell it again later.",
+                )
+            }
+            HearError::Webhook(WebhookError::Unsigned | WebhookError::Forged) => {
+                tracing::warn!("A webhook is not believed: {text}.");
+                Problem::new(
+                    Code::Unauthenticated,
+                    format!("Sign the body as it is with the webhook's secret: {text}."),
+                )
+            }
+            HearError::Webhook(WebhookError::TooOld { .. }) => {
+                tracing::warn!("A webhook is not believed: {text}.");
+                Problem::new(Code::InvalidParameter, format!("Sign it again with the present time: {text}."))
+            }
+            HearError::Webhook(WebhookError::Unreadable(reason)) => {
+                tracing::error!(reason, "A signed webhook cannot be understood.");
+                Problem::new(Code::InvalidBody, format!("The event cannot be understood: {reason}."))
+            }
+            HearError::Webhook(WebhookError::Payment(_)) | HearError::Busy => {
+                tracing::warn!("A webhook was not noted: {text}.");
+                Problem::new(Code::Unavailable, "Tell it again in a moment.").retry_after(2)
+            }
+            HearError::Store(err) => err.into(),
         }
     }
 }

@@ -70,8 +70,8 @@ impl Local {
     pub async fn open(data: &Path, entities: &Path, origin: &str, clock: Arc<dyn Clock>) -> Result<Self, LocalError> {
         let entities = Entities::load(entities).map_err(BrokerError::from)?;
         Ok(Self {
-            brokers: Brokers::open(&data.join("host.db"), entities, clock).await?,
-            provider: Provider::open(&data.join("provider.db"), origin)?,
+            brokers: Brokers::open(&data.join("host.db"), entities, Arc::clone(&clock)).await?,
+            provider: Provider::open(&data.join("provider.db"), origin, clock)?,
             identity: Identity::open(data, origin)?,
             mailbox: Mailbox::new(&data.join("mail")),
         })

@@ -169,8 +169,16 @@ async fn events_are_sent_alone_or_in_batches() {
 async fn payments_follow_their_method() {
     let site = Site::new().await;
     let (status, paid) = said(site.pay("pay_1", "sandbox_approve", "1999").await).await;
-    let expected = json!({"reference": "pay_1", "checkoutId": "chk_1", "currency": "EUR", "method": "sandbox_approve",
+    let mut expected = json!({"reference": "pay_1", "checkoutId": "chk_1", "currency": "EUR", "method": "sandbox_approve",
         "status": "authorised", "authorised": "1999", "captured": "0", "refunded": "0", "voided": "0"});
+    let (_, listed) = site.json("GET", "/dev/payments", &[], "").await;
+    assert_eq!(listed["items"], json!([expected]));
+    let fact = &paid["facts"][0];
+    assert_eq!(
+        (&fact["id"], &fact["kind"], &fact["amount"]["amount"]),
+        (&json!("authorised"), &json!("authorised"), &json!("1999"))
+    );
+    expected["facts"] = paid["facts"].clone();
     assert_eq!((status, &paid), (200, &expected));
     assert_eq!(said(site.pay("pay_1", "sandbox_approve", "1999").await).await, (200, expected));
     assert_eq!(said(site.pay("pay_1", "sandbox_approve", "2000").await).await.0, 422);
@@ -182,12 +190,32 @@ async fn payments_follow_their_method() {
         let (status, fault) = said(site.pay("pay_3", method, minor).await).await;
         assert_eq!((status, fault["error"].is_string()), (422, true), "{method} {minor}");
     }
-    let (status, captured) = site.json("POST", "/dev/provider/payments/pay_1/capture", &[], "").await;
-    assert_eq!((status, &captured["captured"]), (200, &json!("1999")));
-    assert_eq!(site.json("POST", "/dev/provider/payments/pay_1/void", &[], "").await.0, 409);
+    let part = |minor: &str| json!({"amount": {"amount": minor, "currency": "EUR"}}).to_string();
+    let capture = "/dev/provider/payments/pay_1/capture";
+    assert_eq!(site.json("POST", capture, &[], part("1999")).await.0, 400, "without a key");
+    for _ in 0..2 {
+        let (status, captured) = site.json("POST", capture, &[("idempotency-key", "k")], part("1500")).await;
+        assert_eq!((status, &captured["captured"]), (200, &json!("1500")));
+    }
+    assert_eq!(site.json("POST", capture, &[("idempotency-key", "k")], part("1")).await.0, 422);
+    assert_eq!(site.json("POST", capture, &[("idempotency-key", "l")], part("500")).await.0, 409);
+    let refund = "/dev/provider/payments/pay_1/refund";
+    let (status, refunded) = site.json("POST", refund, &[("idempotency-key", "r")], part("500")).await;
+    assert_eq!(
+        (status, &refunded["refunded"], &refunded["refund"]),
+        (200, &json!("500"), &json!({"state": "succeeded"}))
+    );
+    assert_eq!(site.json("POST", refund, &[("idempotency-key", "s")], part("1001")).await.0, 409);
+    let (status, voided) = site.json("POST", "/dev/provider/payments/pay_1/void", &[], "").await;
+    assert_eq!((status, &voided["voided"], &voided["status"]), (200, &json!("499"), &json!("authorised")));
+    let (status, disputed) =
+        site.json("POST", "/dev/provider/payments/pay_1/bank", &[], r#"{"act":"dispute_opened"}"#).await;
+    assert_eq!((status, &disputed["facts"][4]["kind"]), (200, &json!("dispute_opened")));
+    assert_eq!(site.json("POST", "/dev/provider/payments/pay_8/void", &[], "").await, (204, Value::Null));
+    assert_eq!(said(site.pay("pay_8", "sandbox_approve", "5").await).await.1["status"], "voided");
     assert_eq!(site.json("GET", "/dev/provider/payments/pay_9", &[], "").await.0, 404);
     let (_, all) = site.json("GET", "/dev/payments", &[], "").await;
-    assert_eq!(all["items"].as_array().unwrap().len(), 2);
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

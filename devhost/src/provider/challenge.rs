@@ -4,7 +4,7 @@
 //! been answered says so instead of asking again.
 use http::StatusCode;
 
-use super::ledger::{Payment, Status};
+use super::fold::{Payment, Status};
 use crate::rest::{self, Reply, escape_html};
 
 fn html(status: StatusCode, title: &str, content: &str) -> Reply {

@@ -1,15 +1,20 @@
 //! The provider's books: what was asked, once per reference, and an append-only list of what happened to it.
 //!
-//! What must stay true: an event is never changed or removed, amounts are the sum of the events, money moves at most once for each
-//! reason (capture, void), and captured + voided never exceed authorised.
+//! What must stay true: an entry is never changed or removed, amounts are the sum of the entries, an operation's key is worked on
+//! once and only with the amount it first came with, captured + voided never exceed authorised and refunded never exceeds captured.
+//! A reference that was given up before it was asked for stays barred. Whatever is entered is also put down to be told to the shop,
+//! in the same commit.
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::fold::{Entry, Payment, Status, load};
+use super::notices;
 use crate::database::{Database, DatabaseError};
 
 /// The methods of the sandbox.
-pub(super) const METHODS: [&str; 4] = ["sandbox_approve", "sandbox_decline", "sandbox_challenge", "sandbox_timeout"];
+pub(super) const METHODS: [&str; 5] =
+    ["sandbox_approve", "sandbox_decline", "sandbox_challenge", "sandbox_timeout", "sandbox_refund_fails"];
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS requests(
@@ -20,16 +25,20 @@ CREATE TABLE IF NOT EXISTS requests(
     currency TEXT NOT NULL,
     method TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS events(
+CREATE TABLE IF NOT EXISTS entries(
     id INTEGER PRIMARY KEY,
     request INTEGER NOT NULL REFERENCES requests(id),
-    kind TEXT NOT NULL CHECK(kind IN ('authorised', 'declined', 'challenged', 'captured', 'voided')),
-    amount INTEGER NOT NULL,
+    -- What it is about, e.g. `capture:<key>`: happens once.
+    fact TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK(amount >= 0),
     reason TEXT,
-    UNIQUE(request, kind)
+    at_ms INTEGER NOT NULL,
+    UNIQUE(request, fact)
 );
-CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events BEGIN SELECT raise(ABORT, 'events are append-only'); END;
-CREATE TRIGGER IF NOT EXISTS events_last BEFORE DELETE ON events BEGIN SELECT raise(ABORT, 'events are append-only'); END;
+CREATE TABLE IF NOT EXISTS barred(reference TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries BEGIN SELECT raise(ABORT, 'entries are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS entries_last BEFORE DELETE ON entries BEGIN SELECT raise(ABORT, 'entries are append-only'); END;
 ";
 
 /// Why the books were not changed.
@@ -40,10 +49,10 @@ pub(super) enum LedgerError {
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
     #[error("{0}")]
-    Impossible(&'static str),
+    Impossible(String),
     #[error("the books cannot be written or read")]
     Database(#[from] DatabaseError),
-    #[error("the books hold an unknown event `{0}`")]
+    #[error("the books hold an unknown entry `{0}`")]
     Stored(String),
 }
 
@@ -63,6 +72,14 @@ pub(super) struct Authorisation {
     pub method: String,
 }
 
+/// A part of the money to take or to give back; `amount` in minor units of `currency`.
+#[derive(Debug, Clone)]
+pub(super) struct Movement {
+    pub key: String,
+    pub amount: i64,
+    pub currency: String,
+}
+
 /// Whether a request was made now or repeats an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
@@ -70,58 +87,36 @@ pub(super) enum Answered {
     Again,
 }
 
-/// How a payment stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Status {
-    Authorised,
-    Declined { reason: String },
-    ActionRequired,
-    Voided,
-}
-
-impl Status {
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Authorised => "authorised",
-            Self::Declined { .. } => "declined",
-            Self::ActionRequired => "action_required",
-            Self::Voided => "voided",
-        }
-    }
-}
-
-/// One payment, folded from its events; amounts in minor units.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Payment {
-    pub reference: String,
-    pub checkout_id: String,
-    pub currency: String,
-    pub method: String,
-    /// What was asked for.
-    pub amount: i64,
-    pub status: Status,
-    pub authorised: i64,
-    pub captured: i64,
-    pub refunded: i64,
-    pub voided: i64,
+/// What the buyer's bank does on its own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BankAct {
+    /// What is authorised and not taken lapses.
+    Expire,
+    DisputeOpened,
+    DisputeWon,
+    DisputeLost,
 }
 
 /// The books.
 #[derive(Debug, Clone)]
 pub(super) struct Ledger {
-    database: Database,
+    pub(super) database: Database,
 }
 
 impl Ledger {
     pub(super) fn open(file: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self { database: Database::open(file, SCHEMA)? })
+        Ok(Self { database: Database::open(file, &format!("{SCHEMA}{}", notices::SCHEMA))? })
     }
 
     /// Makes the payment once; a repeat of the same request answers what became of it.
-    pub(super) async fn authorise(&self, request: Authorisation) -> Result<(Payment, Answered), LedgerError> {
+    pub(super) async fn authorise(
+        &self,
+        request: Authorisation,
+        at_ms: i64,
+    ) -> Result<(Payment, Answered), LedgerError> {
         self.database
             .write(move |connection| {
-                let answered = if insert(connection, &request)? { Answered::First } else { Answered::Again };
+                let answered = if insert(connection, &request, at_ms)? { Answered::First } else { Answered::Again };
                 let payment = load(connection, &request.reference)?;
                 let same = payment.checkout_id == request.checkout_id
                     && payment.amount == request.amount
@@ -147,58 +142,152 @@ impl Ledger {
             .await
     }
 
-    /// Takes the whole authorised amount; a repeat changes nothing.
-    pub(super) async fn capture(&self, reference: &str) -> Result<Payment, LedgerError> {
-        self.change(reference, |payment| match payment.status {
-            _ if payment.captured > 0 => Ok(None),
-            Status::Authorised => Ok(Some(("captured", payment.authorised))),
-            Status::Voided => Err(LedgerError::Impossible("a voided payment cannot be captured")),
-            Status::Declined { .. } => Err(LedgerError::Impossible("a declined payment cannot be captured")),
-            Status::ActionRequired => Err(LedgerError::Impossible("the buyer has not answered the challenge")),
+    /// Takes a part or all of what is authorised.
+    pub(super) async fn capture(
+        &self,
+        reference: &str,
+        movement: Movement,
+        at_ms: i64,
+    ) -> Result<Payment, LedgerError> {
+        let entry = Entry::new(format!("capture:{}", movement.key), "captured", movement.amount, at_ms);
+        self.change(reference, move |payment| {
+            if is_repeat(payment, &entry, &movement)? {
+                return Ok(None);
+            }
+            match payment.status {
+                Status::Authorised if movement.amount <= payment.capturable() => Ok(Some(entry)),
+                Status::Authorised => impossible(format!("only {} can still be captured", payment.capturable())),
+                Status::Voided => impossible("a voided payment cannot be captured"),
+                Status::Declined { .. } => impossible("a declined payment cannot be captured"),
+                Status::ActionRequired => impossible("the buyer has not answered the challenge"),
+            }
         })
         .await
     }
 
-    /// Gives back what is authorised and not captured; a repeat changes nothing. A challenge that is still open is closed, so that
-    /// the buyer can no longer approve it.
-    pub(super) async fn void(&self, reference: &str) -> Result<Payment, LedgerError> {
-        self.change(reference, |payment| match payment.status {
-            _ if payment.captured > 0 => Err(LedgerError::Impossible("a captured payment cannot be voided")),
-            Status::Voided | Status::Declined { .. } => Ok(None),
-            Status::Authorised | Status::ActionRequired => Ok(Some(("voided", payment.authorised))),
+    /// Gives back a part or all of what is captured. `sandbox_refund_fails` refuses the first one, for good.
+    pub(super) async fn refund(&self, reference: &str, movement: Movement, at_ms: i64) -> Result<Payment, LedgerError> {
+        let fact = format!("refund:{}", movement.key);
+        self.change(reference, move |payment| {
+            let entry = Entry::new(fact.clone(), "refunded", movement.amount, at_ms);
+            let failed = Entry {
+                reason: Some("the buyer's bank refused the refund".to_owned()),
+                ..Entry::new(format!("{fact}:failed"), "refund_failed", movement.amount, at_ms)
+            };
+            if is_repeat(payment, &entry, &movement)? || is_repeat(payment, &failed, &movement)? {
+                return Ok(None);
+            }
+            let refuses = payment.method == "sandbox_refund_fails";
+            match payment.captured - payment.refunded {
+                left if movement.amount > left => impossible(format!("only {left} can still be refunded")),
+                _ if refuses && !payment.entries.iter().any(|it| it.kind == "refund_failed") => Ok(Some(failed)),
+                _ => Ok(Some(entry)),
+            }
         })
         .await
+    }
+
+    /// Gives back what is authorised and not captured; where nothing is left, nothing happens. A challenge that is still open is
+    /// closed, so that the buyer can no longer approve it. A reference nobody knows is barred: `None`.
+    pub(super) async fn void(&self, reference: &str, at_ms: i64) -> Result<Option<Payment>, LedgerError> {
+        let reference = reference.to_owned();
+        self.database
+            .write(move |connection| {
+                let payment = match load(connection, &reference) {
+                    Ok(payment) => payment,
+                    Err(LedgerError::Unknown) => {
+                        connection
+                            .prepare_cached("INSERT INTO barred(reference) VALUES (?1) ON CONFLICT DO NOTHING")?
+                            .execute([&reference])?;
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                };
+                let open = payment.status == Status::ActionRequired || payment.capturable() > 0;
+                if open {
+                    append(
+                        connection,
+                        &payment,
+                        &Entry::new("voided".to_owned(), "voided", payment.capturable(), at_ms),
+                    )?;
+                }
+                load(connection, &reference).map(Some)
+            })
+            .await
     }
 
     /// The buyer's answer on the challenge page; only the first one counts.
-    pub(super) async fn answer_challenge(&self, reference: &str, approved: bool) -> Result<Payment, LedgerError> {
+    pub(super) async fn answer_challenge(
+        &self,
+        reference: &str,
+        approved: bool,
+        at_ms: i64,
+    ) -> Result<Payment, LedgerError> {
         self.change(reference, move |payment| match payment.status {
-            Status::ActionRequired if approved => Ok(Some(("authorised", payment.amount))),
-            Status::ActionRequired => Ok(Some(("declined", 0))),
+            Status::ActionRequired if approved => {
+                Ok(Some(Entry::new("authorised".to_owned(), "authorised", payment.amount, at_ms)))
+            }
+            Status::ActionRequired => Ok(Some(declined("declined by the buyer", at_ms))),
             _ => Ok(None),
+        })
+        .await
+    }
+
+    /// What the bank does without being asked by the shop; a repeat changes nothing.
+    pub(super) async fn bank(&self, reference: &str, act: BankAct, at_ms: i64) -> Result<Payment, LedgerError> {
+        self.change(reference, move |payment| {
+            let (fact, kind, amount) = match act {
+                BankAct::Expire => ("voided", "expired", payment.capturable()),
+                BankAct::DisputeOpened => ("dispute:1:opened", "dispute_opened", payment.captured),
+                BankAct::DisputeWon => ("dispute:1:won", "dispute_won", payment.captured),
+                BankAct::DisputeLost => ("dispute:1:lost", "dispute_lost", payment.captured),
+            };
+            let known = payment.entries.iter().any(|it| it.fact == fact);
+            if amount == 0 && !known {
+                return impossible("there is no money in this payment to do that with");
+            }
+            Ok((!known).then(|| Entry::new(fact.to_owned(), kind, amount, at_ms)))
         })
         .await
     }
 
     async fn change<F>(&self, reference: &str, decide: F) -> Result<Payment, LedgerError>
     where
-        F: FnOnce(&Payment) -> Result<Option<(&'static str, i64)>, LedgerError> + Send + 'static,
+        F: FnOnce(&Payment) -> Result<Option<Entry>, LedgerError> + Send + 'static,
     {
         let reference = reference.to_owned();
         self.database
             .write(move |connection| {
                 let payment = load(connection, &reference)?;
-                let Some((kind, amount)) = decide(&payment)? else { return Ok(payment) };
-                let reason = (kind == "declined").then_some("declined by the buyer");
-                append(connection, &reference, kind, amount, reason)?;
+                let Some(entry) = decide(&payment)? else { return Ok(payment) };
+                append(connection, &payment, &entry)?;
                 load(connection, &reference)
             })
             .await
     }
 }
 
+fn impossible<T>(why: impl Into<String>) -> Result<T, LedgerError> {
+    Err(LedgerError::Impossible(why.into()))
+}
+
+fn is_repeat(payment: &Payment, entry: &Entry, movement: &Movement) -> Result<bool, LedgerError> {
+    if movement.currency != payment.currency {
+        return impossible(format!("the payment is in {}", payment.currency));
+    }
+    match payment.entries.iter().find(|it| it.fact == entry.fact) {
+        None => Ok(false),
+        Some(known) if known.amount == movement.amount => Ok(true),
+        Some(_) => Err(LedgerError::KeyReused),
+    }
+}
+
+fn declined(reason: &str, at_ms: i64) -> Entry {
+    Entry { reason: Some(reason.to_owned()), ..Entry::new("declined".to_owned(), "declined", 0, at_ms) }
+}
+
 /// `false` when the reference is known already.
-fn insert(connection: &Connection, request: &Authorisation) -> Result<bool, LedgerError> {
+fn insert(connection: &Connection, request: &Authorisation, at_ms: i64) -> Result<bool, LedgerError> {
     let made = connection
         .prepare_cached(
             "INSERT INTO requests(reference, checkout_id, amount, currency, method) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -208,73 +297,30 @@ fn insert(connection: &Connection, request: &Authorisation) -> Result<bool, Ledg
     if made == 0 {
         return Ok(false);
     }
-    match request.method.as_str() {
-        "sandbox_decline" => append(connection, &request.reference, "declined", 0, Some("declined by the sandbox"))?,
-        "sandbox_challenge" => append(connection, &request.reference, "challenged", 0, None)?,
-        _ => append(connection, &request.reference, "authorised", request.amount, None)?,
-    }
+    let barred: Option<i64> = connection
+        .prepare_cached("SELECT 1 FROM barred WHERE reference = ?1")?
+        .query_row([&request.reference], |row| row.get(0))
+        .optional()?;
+    let entry = |name: &str, amount| Entry::new(name.to_owned(), name, amount, at_ms);
+    let first = match request.method.as_str() {
+        _ if barred.is_some() => Entry::new("voided".to_owned(), "voided", 0, at_ms),
+        "sandbox_decline" => declined("declined by the sandbox", at_ms),
+        "sandbox_challenge" => entry("challenged", 0),
+        _ => entry("authorised", request.amount),
+    };
+    let payment = load(connection, &request.reference)?;
+    append(connection, &payment, &first)?;
     Ok(true)
 }
 
-fn append(
-    connection: &Connection,
-    reference: &str,
-    kind: &str,
-    amount: i64,
-    reason: Option<&str>,
-) -> Result<(), LedgerError> {
+fn append(connection: &Connection, payment: &Payment, entry: &Entry) -> Result<(), LedgerError> {
     connection
         .prepare_cached(
-            "INSERT INTO events(request, kind, amount, reason)
-             SELECT id, ?2, ?3, ?4 FROM requests WHERE reference = ?1",
+            "INSERT INTO entries(request, fact, kind, amount, reason, at_ms)
+             SELECT id, ?2, ?3, ?4, ?5, ?6 FROM requests WHERE reference = ?1",
         )?
-        .execute(params![reference, kind, amount, reason])?;
-    Ok(())
-}
-
-fn load(connection: &Connection, reference: &str) -> Result<Payment, LedgerError> {
-    let found = connection
-        .prepare_cached("SELECT id, checkout_id, amount, currency, method FROM requests WHERE reference = ?1")?
-        .query_row([reference], |row| {
-            let payment = Payment {
-                reference: reference.to_owned(),
-                checkout_id: row.get(1)?,
-                amount: row.get(2)?,
-                currency: row.get(3)?,
-                method: row.get(4)?,
-                status: Status::ActionRequired,
-                authorised: 0,
-                captured: 0,
-                refunded: 0,
-                voided: 0,
-            };
-            Ok((row.get::<_, i64>(0)?, payment))
-        })
-        .optional()?;
-    let (id, mut payment) = found.ok_or(LedgerError::Unknown)?;
-    let mut statement =
-        connection.prepare_cached("SELECT kind, amount, reason FROM events WHERE request = ?1 ORDER BY id")?;
-    let mut rows = statement.query([id])?;
-    while let Some(row) = rows.next()? {
-        let (kind, amount): (String, i64) = (row.get(0)?, row.get(1)?);
-        match kind.as_str() {
-            "authorised" => {
-                payment.authorised += amount;
-                payment.status = Status::Authorised;
-            }
-            "declined" => {
-                payment.status = Status::Declined { reason: row.get::<_, Option<String>>(2)?.unwrap_or_default() };
-            }
-            "challenged" => payment.status = Status::ActionRequired,
-            "captured" => payment.captured += amount,
-            "voided" => {
-                payment.voided += amount;
-                payment.status = Status::Voided;
-            }
-            _ => return Err(LedgerError::Stored(kind)),
-        }
-    }
-    Ok(payment)
+        .execute(params![payment.reference, entry.fact, entry.kind, entry.amount, entry.reason, entry.at_ms])?;
+    notices::put_down(connection, payment, entry)
 }
 
 #[cfg(test)]
@@ -291,6 +337,10 @@ mod tests {
         }
     }
 
+    fn part(key: &str, amount: i64) -> Movement {
+        Movement { key: key.to_owned(), amount, currency: "EUR".to_owned() }
+    }
+
     fn ledger(folder: &tempfile::TempDir) -> Ledger {
         Ledger::open(&folder.path().join("provider.db")).unwrap()
     }
@@ -300,47 +350,104 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let books = ledger(&folder);
         let (first, again) = tokio::join!(
-            books.authorise(request("pay_1", "sandbox_approve")),
-            books.authorise(request("pay_1", "sandbox_approve"))
+            books.authorise(request("pay_1", "sandbox_approve"), 0),
+            books.authorise(request("pay_1", "sandbox_approve"), 0)
         );
         assert_eq!(first.unwrap().1, Answered::First);
         assert_eq!(again.unwrap().1, Answered::Again);
         let other = Authorisation { amount: 2_000, ..request("pay_1", "sandbox_approve") };
-        assert!(matches!(books.authorise(other).await, Err(LedgerError::KeyReused)));
+        assert!(matches!(books.authorise(other, 0).await, Err(LedgerError::KeyReused)));
         // The books survive being closed.
         drop(books);
         assert_eq!(ledger(&folder).all().await.unwrap().len(), 1);
     }
 
     #[tokio::test]
-    async fn money_moves_once_and_in_one_direction() {
+    async fn money_moves_once_for_each_key_and_never_further_than_it_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let books = ledger(&folder);
-        for reference in ["a", "b"] {
-            books.authorise(request(reference, "sandbox_approve")).await.unwrap();
+        for reference in ["a", "b", "c"] {
+            books.authorise(request(reference, "sandbox_approve"), 0).await.unwrap();
         }
-        let (one, two) = tokio::join!(books.capture("a"), books.capture("a"));
-        assert_eq!((one.unwrap().captured, two.unwrap().captured), (1_999, 1_999));
-        assert!(matches!(books.void("a").await, Err(LedgerError::Impossible(_))));
-        let voided = books.void("b").await.unwrap();
+        let (one, two) = tokio::join!(books.capture("a", part("k", 1_000), 0), books.capture("a", part("k", 1_000), 0));
+        assert_eq!((one.unwrap().captured, two.unwrap().captured), (1_000, 1_000));
+        assert!(matches!(books.capture("a", part("k", 999), 0).await, Err(LedgerError::KeyReused)));
+        assert!(matches!(books.capture("a", part("l", 1_000), 0).await, Err(LedgerError::Impossible(_))));
+        let dollars = Movement { currency: "USD".to_owned(), ..part("l", 1) };
+        assert!(matches!(books.capture("a", dollars, 0).await, Err(LedgerError::Impossible(_))));
+        assert_eq!(books.capture("a", part("l", 900), 0).await.unwrap().captured, 1_900);
+        let rest = books.void("a", 0).await.unwrap().unwrap();
+        assert_eq!((rest.status, rest.captured, rest.voided), (Status::Authorised, 1_900, 99));
+        assert!(matches!(books.capture("a", part("m", 1), 0).await, Err(LedgerError::Impossible(_))));
+
+        assert!(matches!(books.refund("a", part("r", 1_901), 0).await, Err(LedgerError::Impossible(_))));
+        assert_eq!(books.refund("a", part("r", 900), 0).await.unwrap().refunded, 900);
+        assert_eq!(books.refund("a", part("r", 900), 0).await.unwrap().refunded, 900);
+        assert!(matches!(books.refund("a", part("r", 1), 0).await, Err(LedgerError::KeyReused)));
+        assert_eq!(books.refund("a", part("s", 1_000), 0).await.unwrap().refunded, 1_900);
+        assert!(matches!(books.refund("a", part("t", 1), 0).await, Err(LedgerError::Impossible(_))));
+
+        let voided = books.void("b", 0).await.unwrap().unwrap();
         assert_eq!((voided.status, voided.voided), (Status::Voided, 1_999));
-        assert_eq!(books.void("b").await.unwrap().voided, 1_999);
-        assert!(matches!(books.capture("b").await, Err(LedgerError::Impossible(_))));
-        assert!(matches!(books.capture("c").await, Err(LedgerError::Unknown)));
-        books.authorise(request("d", "sandbox_decline")).await.unwrap();
-        assert!(matches!(books.capture("d").await, Err(LedgerError::Impossible(_))));
+        assert_eq!(books.void("b", 0).await.unwrap().unwrap().voided, 1_999);
+        assert!(matches!(books.capture("b", part("k", 1), 0).await, Err(LedgerError::Impossible(_))));
+        assert!(matches!(books.capture("z", part("k", 1), 0).await, Err(LedgerError::Unknown)));
+        assert_eq!(books.capture("c", part("k", 1_999), 0).await.unwrap().captured, 1_999);
+        assert_eq!(books.void("c", 0).await.unwrap().unwrap().voided, 0, "nothing is left to give back");
+        books.authorise(request("d", "sandbox_decline"), 0).await.unwrap();
+        assert!(matches!(books.capture("d", part("k", 1), 0).await, Err(LedgerError::Impossible(_))));
+    }
+
+    #[tokio::test]
+    async fn what_was_given_up_before_it_was_asked_for_comes_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let books = ledger(&folder);
+        assert_eq!(books.void("late", 0).await.unwrap(), None);
+        assert_eq!(books.void("late", 0).await.unwrap(), None);
+        assert_eq!(books.all().await.unwrap(), []);
+        for method in ["sandbox_approve", "sandbox_approve"] {
+            let (late, _) = books.authorise(request("late", method), 0).await.unwrap();
+            assert_eq!((late.status, late.authorised), (Status::Voided, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refund_that_fails_fails_for_its_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let books = ledger(&folder);
+        books.authorise(request("a", "sandbox_refund_fails"), 0).await.unwrap();
+        books.capture("a", part("k", 1_999), 0).await.unwrap();
+        for _ in 0..2 {
+            let failed = books.refund("a", part("r", 500), 0).await.unwrap();
+            assert_eq!((failed.refunded, failed.refund_failed("r")), (0, Some("the buyer's bank refused the refund")));
+        }
+        let paid_back = books.refund("a", part("s", 500), 0).await.unwrap();
+        assert_eq!((paid_back.refunded, paid_back.refund_failed("s")), (500, None));
     }
 
     #[tokio::test]
     async fn only_the_first_answer_to_a_challenge_counts() {
         let folder = tempfile::tempdir().unwrap();
         let books = ledger(&folder);
-        let (asked, _) = books.authorise(request("a", "sandbox_challenge")).await.unwrap();
+        let (asked, _) = books.authorise(request("a", "sandbox_challenge"), 0).await.unwrap();
         assert_eq!((asked.status, asked.authorised), (Status::ActionRequired, 0));
-        assert_eq!(books.answer_challenge("a", true).await.unwrap().authorised, 1_999);
-        assert_eq!(books.answer_challenge("a", false).await.unwrap().status, Status::Authorised);
-        books.authorise(request("b", "sandbox_challenge")).await.unwrap();
-        books.void("b").await.unwrap();
-        assert_eq!(books.answer_challenge("b", true).await.unwrap().status, Status::Voided);
+        assert_eq!(books.answer_challenge("a", true, 0).await.unwrap().authorised, 1_999);
+        assert_eq!(books.answer_challenge("a", false, 0).await.unwrap().status, Status::Authorised);
+        books.authorise(request("b", "sandbox_challenge"), 0).await.unwrap();
+        books.void("b", 0).await.unwrap();
+        assert_eq!(books.answer_challenge("b", true, 0).await.unwrap().status, Status::Voided);
+    }
+
+    #[tokio::test]
+    async fn the_bank_acts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let books = ledger(&folder);
+        books.authorise(request("a", "sandbox_approve"), 0).await.unwrap();
+        assert!(matches!(books.bank("a", BankAct::DisputeOpened, 0).await, Err(LedgerError::Impossible(_))));
+        books.capture("a", part("k", 999), 0).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(books.bank("a", BankAct::Expire, 0).await.unwrap().voided, 1_000);
+            assert_eq!(books.bank("a", BankAct::DisputeOpened, 0).await.unwrap().entries.len(), 4);
+        }
     }
 }

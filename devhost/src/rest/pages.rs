@@ -88,6 +88,8 @@ pub fn index() -> Reply {
 <dl>
 <dt><a href="/dev/mail">/dev/mail</a></dt><dd>Mails delivered on this machine.</dd>
 <dt><a href="/dev/payments">/dev/payments</a></dt><dd>The sandbox payment provider's ledger.</dd>
+<dt><code>GET</code>, <code>POST /dev/provider/webhooks</code></dt><dd>How that provider tells the shop what happened: <code>{"copies":1,"delayMs":1000,"reversed":false,"paused":false}</code>.</dd>
+<dt><code>POST /dev/provider/payments/{reference}/bank</code></dt><dd>What a buyer's bank does by itself: <code>{"act":"expire"}</code>, <code>dispute_opened</code>, <code>dispute_won</code>, <code>dispute_lost</code>.</dd>
 <dt><a href="/dev/queues">/dev/queues</a></dt><dd>Depth, dead letters and scheduled messages of every queue, topic, subscription and hub.</dd>
 <dt><code>GET /dev/queues/{name}/dead-letters</code></dt><dd>Messages that failed for the last time; <code>POST …/{sequenceNumber}/replay</code> sends one again.</dd>
 <dt><code>POST /{queueOrTopic}/messages</code>, <code>POST /{hub}/messages</code></dt><dd>Send, as to a Service Bus or Event Hubs namespace.</dd>

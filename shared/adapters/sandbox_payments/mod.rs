@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
-use offpeak_domain::money::{Currency, Money};
+use offpeak_domain::{
+    money::{Currency, Money},
+    payment::{FactKind, PaymentFact},
+};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::http_client::{self, HttpClient};
+use super::{
+    http_client::{self, HttpClient},
+    webhook_signature,
+};
 use crate::shared::ports::payments::{
     Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
     WebhookError,
@@ -20,12 +26,16 @@ use crate::shared::ports::payments::{
 /// Shorter than a completion's lease, together with one question after a lost answer.
 const AUTHORISE_PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(3);
-const METHODS: [&str; 4] = ["sandbox_approve", "sandbox_decline", "sandbox_challenge", "sandbox_timeout"];
+const METHODS: [&str; 5] =
+    ["sandbox_approve", "sandbox_decline", "sandbox_challenge", "sandbox_timeout", "sandbox_refund_fails"];
+const SIGNATURE: &str = "sandbox-signature";
 
 pub struct SandboxPayments {
     client: HttpClient,
     /// Ends in `/dev/provider/`.
     base: Url,
+    /// What webhooks may be signed with.
+    secrets: Vec<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -36,10 +46,36 @@ struct Answer {
     status: String,
     reason: Option<String>,
     url: Option<String>,
-    authorised: String,
-    captured: String,
-    refunded: String,
-    voided: String,
+    facts: Vec<FactBody>,
+    refund: Option<RefundBody>,
+}
+
+#[derive(Deserialize)]
+struct FactBody {
+    id: String,
+    kind: String,
+    amount: AmountBody,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
+#[derive(Deserialize)]
+struct AmountBody {
+    amount: String,
+    currency: String,
+}
+
+#[derive(Deserialize)]
+struct RefundBody {
+    state: String,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NoticeBody {
+    id: String,
+    reference: String,
+    fact: FactBody,
 }
 
 #[derive(Deserialize)]
@@ -47,26 +83,31 @@ struct Refusal {
     error: String,
 }
 
+/// What is posted: its key and its body.
+type Posted<'a> = Option<(&'a str, serde_json::Value)>;
+
 impl SandboxPayments {
-    /// `devhost` is the dev host's address.
+    /// `devhost` is the dev host's address, `secret` what it signs webhooks with.
     ///
     /// # Errors
     /// The reason, if the address cannot carry a path.
-    pub fn new(client: HttpClient, devhost: &Url) -> Result<SandboxPayments, String> {
+    pub fn new(client: HttpClient, devhost: &Url, secret: &str) -> Result<SandboxPayments, String> {
         let base = devhost.join("/dev/provider/").map_err(|err| err.to_string())?;
-        Ok(SandboxPayments { client, base })
+        // Without a secret no signature fits.
+        let secrets = if secret.is_empty() { Vec::new() } else { vec![secret.as_bytes().to_vec()] };
+        Ok(SandboxPayments { client, base, secrets })
     }
 
     async fn call(
         &self,
         method: Method,
         path: &str,
-        body: Option<(&str, serde_json::Value)>,
+        posted: Posted<'_>,
         patience: Duration,
-    ) -> Result<Option<Payment>, PaymentError> {
+    ) -> Result<Option<Answer>, PaymentError> {
         let url = self.base.join(path).map_err(unavailable)?;
         let mut request = self.client.get().map_err(unavailable)?.request(method, url).timeout(patience);
-        if let Some((key, body)) = body {
+        if let Some((key, body)) = posted {
             request = request
                 .header("idempotency-key", key)
                 .header("content-type", "application/json")
@@ -76,17 +117,21 @@ impl SandboxPayments {
         let status = response.status();
         let bytes = http_client::body(response).await.map_err(unavailable)?;
         match status {
-            StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => {
-                let answer: Answer = serde_json::from_slice(&bytes).map_err(unavailable)?;
-                payment(answer).map(Some)
-            }
+            StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
+            status if status.is_success() => serde_json::from_slice(&bytes).map(Some).map_err(unavailable),
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
                 let refusal = serde_json::from_slice::<Refusal>(&bytes).map(|it| it.error);
                 Err(PaymentError::Refused(refusal.unwrap_or_else(|_| status.to_string())))
             }
             status => Err(unavailable(format!("the provider answered {status}"))),
         }
+    }
+
+    async fn r#move(&self, name: &PaymentName, what: &str, movement: &Movement) -> Result<Answer, PaymentError> {
+        let path = format!("payments/{}/{what}", name.reference);
+        let posted = Some((movement.key.as_str(), json!({ "amount": amount(movement.amount) })));
+        let answer = self.call(Method::POST, &path, posted, PATIENCE).await?;
+        answer.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))
     }
 }
 
@@ -111,37 +156,43 @@ impl Payments for SandboxPayments {
             "amount": amount(request.amount),
             "method": request.method,
         });
-        let key_and_body = Some((request.reference.as_str(), body));
-        let payment = self.call(Method::POST, "payments", key_and_body, AUTHORISE_PATIENCE).await?;
-        payment.ok_or_else(|| unavailable("the provider does not know its own address"))
+        let posted = Some((request.reference.as_str(), body));
+        let answer = self.call(Method::POST, "payments", posted, AUTHORISE_PATIENCE).await?;
+        payment(answer.ok_or_else(|| unavailable("the provider does not know its own address"))?)
     }
 
     async fn find(&self, name: &PaymentName) -> Result<Option<Payment>, PaymentError> {
-        self.call(Method::GET, &format!("payments/{}", name.reference), None, PATIENCE).await
+        self.call(Method::GET, &format!("payments/{}", name.reference), None, PATIENCE).await?.map(payment).transpose()
     }
 
     async fn capture(&self, name: &PaymentName, movement: &Movement) -> Result<Payment, PaymentError> {
-        let path = format!("payments/{}/capture", name.reference);
-        let body = json!({ "amount": amount(movement.amount) });
-        let payment = self.call(Method::POST, &path, Some((&movement.key, body)), PATIENCE).await?;
-        payment.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))
+        payment(self.r#move(name, "capture", movement).await?)
     }
 
     async fn void(&self, name: &PaymentName, key: &str) -> Result<Option<Payment>, PaymentError> {
         let path = format!("payments/{}/void", name.reference);
-        self.call(Method::POST, &path, Some((key, json!({}))), PATIENCE).await
+        self.call(Method::POST, &path, Some((key, json!({}))), PATIENCE).await?.map(payment).transpose()
     }
 
     async fn refund(&self, name: &PaymentName, movement: &Movement) -> Result<Refunded, PaymentError> {
-        let path = format!("payments/{}/refund", name.reference);
-        let body = json!({ "amount": amount(movement.amount) });
-        let payment = self.call(Method::POST, &path, Some((&movement.key, body)), PATIENCE).await?;
-        let payment = payment.ok_or_else(|| PaymentError::Refused("unknown payment".to_owned()))?;
-        Ok(Refunded { payment, state: RefundState::Succeeded })
+        let mut answer = self.r#move(name, "refund", movement).await?;
+        let refund = answer.refund.take().ok_or_else(|| unavailable("a refund without its state"))?;
+        let state = match refund.state.as_str() {
+            "succeeded" => RefundState::Succeeded,
+            "pending" => RefundState::Pending,
+            "failed" => RefundState::Failed { reason: refund.reason.unwrap_or_else(|| "refused".to_owned()) },
+            other => return Err(unavailable(format!("unknown refund state `{other}`"))),
+        };
+        Ok(Refunded { payment: payment(answer)?, state })
     }
 
-    async fn webhook(&self, _headers: &HeaderMap, _body: &[u8], _now: OffsetDateTime) -> Result<Notice, WebhookError> {
-        Err(WebhookError::Unsigned)
+    async fn webhook(&self, headers: &HeaderMap, body: &[u8], now: OffsetDateTime) -> Result<Notice, WebhookError> {
+        let header = headers.get(SIGNATURE).and_then(|it| it.to_str().ok());
+        webhook_signature::check(header, body, &self.secrets, now)?;
+        let unreadable = |err: serde_json::Error| WebhookError::Unreadable(err.to_string());
+        let NoticeBody { id, reference, fact: told } = serde_json::from_slice(body).map_err(unreadable)?;
+        let facts = vec![fact(&reference, told)?];
+        Ok(Notice { event_id: id, reference: Some(reference), provider_id: None, facts })
     }
 }
 
@@ -151,7 +202,6 @@ fn amount(money: Money) -> serde_json::Value {
 
 fn payment(answer: Answer) -> Result<Payment, PaymentError> {
     let currency = Currency::parse(&answer.currency).map_err(unavailable)?;
-    let money = |minor: &str| Money::parse(minor, currency).map_err(unavailable);
     let status = match answer.status.as_str() {
         "authorised" => PaymentState::Authorised,
         "declined" => PaymentState::Declined { reason: answer.reason.unwrap_or_else(|| "declined".to_owned()) },
@@ -162,16 +212,16 @@ fn payment(answer: Answer) -> Result<Payment, PaymentError> {
         "voided" => PaymentState::Voided,
         other => return Err(unavailable(format!("unknown payment status `{other}`"))),
     };
-    Ok(Payment {
-        reference: answer.reference,
-        provider_id: None,
-        status,
-        authorised: money(&answer.authorised)?,
-        captured: money(&answer.captured)?,
-        refunded: money(&answer.refunded)?,
-        voided: money(&answer.voided)?,
-        facts: Vec::new(),
-    })
+    let facts = answer.facts.into_iter().map(|it| fact(&answer.reference, it)).collect::<Result<_, _>>()?;
+    let name = PaymentName { reference: answer.reference, provider_id: None };
+    Ok(Payment::of(&name, status, currency, facts))
+}
+
+fn fact(reference: &str, told: FactBody) -> Result<PaymentFact, PaymentError> {
+    let currency = Currency::parse(&told.amount.currency).map_err(unavailable)?;
+    let kind = FactKind::parse(&told.kind).ok_or_else(|| unavailable(format!("unknown fact `{}`", told.kind)))?;
+    let amount = Money::parse(&told.amount.amount, currency).map_err(unavailable)?;
+    Ok(PaymentFact { id: told.id, reference: reference.to_owned(), kind, amount, at: told.at })
 }
 
 fn unavailable(err: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PaymentError {

@@ -1,9 +1,10 @@
-//! Container `purchases`, one partition per checkout: `checkout`, `order`, `answer:<key>`, `sent:<event>`
+//! Container `purchases`, one partition per checkout: `checkout`, `order`, `payments`, `answer:<key>`, `sent:<event>`
 //! and the outbox. Everything that happens to one purchase is one atomic batch here.
 mod checkout;
 mod order;
 mod order_parts;
 mod outbox;
+mod payments;
 mod priced;
 mod timeline;
 
@@ -12,6 +13,8 @@ pub use offpeak_domain::order::{Order, OrderPayment};
 pub use order::{put_order, read_order};
 pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, postpone, sent_since, unsent_events};
 pub use timeline::{TIMELINE_PAGE, add_entry, read_timeline};
+
+pub use payments::{PAYMENTS_ID, StoredPayments, note_facts, put_payments, read_payments};
 
 use std::time::Duration;
 

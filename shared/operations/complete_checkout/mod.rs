@@ -26,7 +26,11 @@ use offpeak_domain::{
 };
 use time::OffsetDateTime;
 
-use super::{SettingsError, Shop, carts, checkouts, outbox, sha256};
+use super::{
+    SettingsError, Shop, carts, checkouts, outbox,
+    payment_events::{self, SettleError},
+    sha256,
+};
 use crate::shared::{
     documents::{
         Seen,
@@ -35,6 +39,7 @@ use crate::shared::{
     ports::{bus::BusError, documents::StoreError, payments::PaymentError},
 };
 use drive::{Driven, Run};
+pub(crate) use effects::resume_message;
 
 /// How often a call looks again because another run moved the checkout under it.
 const ROUNDS_MAX: u32 = 6;
@@ -125,6 +130,18 @@ pub enum CompleteError {
     Payment(#[from] PaymentError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+impl From<SettleError> for CompleteError {
+    fn from(err: SettleError) -> CompleteError {
+        match err {
+            SettleError::Payment(err) => err.into(),
+            SettleError::Bus(err) => err.into(),
+            SettleError::Store(err) => err.into(),
+        }
+    }
 }
 
 /// Completes a checkout. Repeating the call, from anywhere, at any time, makes no second order.
@@ -231,7 +248,7 @@ async fn abandon(shop: &Shop, command: &CompleteCheckout) -> Result<(), Complete
 /// [`BusError`] if no further look could be armed: the message should come again.
 pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<(), BusError> {
     let now = shop.ports.clock.now();
-    match look(shop, id, now).await {
+    match look(shop, id, name, now).await {
         Ok(None) => Ok(()),
         Ok(Some(until)) => look_again(shop, id, name, until + LOOK_AFTER).await,
         Err(err) => {
@@ -243,11 +260,18 @@ pub async fn resume_checkout(shop: &Shop, id: CheckoutId, name: &str) -> Result<
 }
 
 /// Answers until when there is nothing to do, if it is not over.
-async fn look(shop: &Shop, id: CheckoutId, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, CompleteError> {
+async fn look(
+    shop: &Shop,
+    id: CheckoutId,
+    name: &str,
+    now: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, CompleteError> {
     let Some(seen) = purchases::read_checkout(shop.ports.documents.as_ref(), id).await? else { return Ok(None) };
     let again = match &seen.value.checkout.state {
         CheckoutState::Completing(attempt) => {
-            let waits = matches!(attempt.step, Step::ActionRequired { .. }).then_some(attempt.hold_until);
+            // The provider has news: ask it, whoever is away.
+            let away = matches!(attempt.step, Step::ActionRequired { .. }) && !payment_events::was_told(name);
+            let waits = away.then_some(attempt.hold_until);
             let busy = attempt.lease_until.filter(|_| attempt.busy_for(now).is_some());
             match waits.or(busy) {
                 Some(until) if until > now => Some(until),
@@ -260,6 +284,7 @@ async fn look(shop: &Shop, id: CheckoutId, now: OffsetDateTime) -> Result<Option
         }
         CheckoutState::Open => None,
     };
+    payment_events::settle(shop, id, name).await?;
     outbox::publish_left(shop, id).await?;
     Ok(again)
 }
