@@ -87,6 +87,14 @@ pub struct PaymentFact {
     pub at: OffsetDateTime,
 }
 
+impl PaymentFact {
+    /// The provider never heard of the payment and will not let it through: as good as given back.
+    pub fn barred(reference: &str, currency: Currency, at: OffsetDateTime) -> PaymentFact {
+        let (id, reference) = ("voided".to_owned(), reference.to_owned());
+        PaymentFact { id, reference, kind: FactKind::Voided, amount: Money::zero(currency), at }
+    }
+}
+
 /// What the provider holds, has taken and has given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amounts {

@@ -79,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clock = Arc::new(SystemClock);
     let counted = Arc::new(Counted::new(SqliteDocuments::open(&folder.path().join("store.db"), clock.clone())?));
     let address = provider::serve(folder.path()).await?;
-    let payments = SandboxPayments::new(HttpClient::default(), &address)?;
+    let payments = SandboxPayments::new(HttpClient::default(), &address, "")?;
     let shop = Arc::new(Shop::new(Ports {
         documents: counted.clone(),
         bus: Arc::new(Taken),

@@ -1,6 +1,7 @@
 //! The sandbox payment provider alone, on a port of its own.
 use std::{error::Error, path::Path, sync::Arc};
 
+use devhost::clock::SystemClock;
 use devhost::provider::{BODY_MAX_BYTES, Outcome, Provider};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -12,7 +13,7 @@ use url::Url;
 pub(crate) async fn serve(data: &Path) -> Result<Url, Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let origin = format!("http://{}", listener.local_addr()?);
-    let provider = Arc::new(Provider::open(&data.join("provider.db"), &origin)?);
+    let provider = Arc::new(Provider::open(&data.join("provider.db"), &origin, Arc::new(SystemClock))?);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).ok();

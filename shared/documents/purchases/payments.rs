@@ -37,6 +37,16 @@ impl StoredPayments {
         PaymentName { reference: reference.to_owned(), provider_id: self.provider_ids.get(reference).cloned() }
     }
 
+    /// Adds the provider's own name of an attempt; `true` if it was not known.
+    pub fn note_name(&mut self, name: &PaymentName) -> bool {
+        let Some(provider_id) = &name.provider_id else { return false };
+        if self.provider_ids.contains_key(&name.reference) {
+            return false;
+        }
+        self.provider_ids.insert(name.reference.clone(), provider_id.clone());
+        true
+    }
+
     /// Adds facts; `true` if any of them was new.
     pub fn note<'a>(&mut self, facts: impl IntoIterator<Item = &'a PaymentFact>) -> bool {
         let mut news = false;
@@ -120,7 +130,7 @@ pub fn put_payments(checkout: CheckoutId, payments: &StoredPayments, seen: Optio
     put(PAYMENTS_ID, &document, seen, None)
 }
 
-/// What is known with these facts added, and the write that says so: for the batch of the change they belong to.
+/// What is known with this attempt's facts added, and the write that says so: for the batch of their change.
 /// No write where nothing is new. If another writer adds facts meanwhile, the batch is refused with
 /// `Changed` or `Exists` of [`PAYMENTS_ID`]: read again and repeat the batch.
 ///
@@ -129,11 +139,13 @@ pub fn put_payments(checkout: CheckoutId, payments: &StoredPayments, seen: Optio
 pub async fn note_facts(
     documents: &dyn Documents,
     checkout: CheckoutId,
+    name: &PaymentName,
     facts: &[PaymentFact],
 ) -> Result<(StoredPayments, Option<Write>), StoreError> {
     let seen = read_payments(documents, checkout).await?;
     let etag = seen.as_ref().map(|it| it.etag.clone());
     let mut payments = seen.map(|it| it.value).unwrap_or_default();
-    let write = payments.note(facts).then(|| put_payments(checkout, &payments, etag.as_ref())).transpose()?;
+    let news = payments.note(facts) | payments.note_name(name);
+    let write = news.then(|| put_payments(checkout, &payments, etag.as_ref())).transpose()?;
     Ok((payments, write))
 }

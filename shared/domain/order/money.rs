@@ -116,6 +116,19 @@ impl Order {
         }
     }
 
+    /// Takes over the ledger's amounts as they are; `true` if the order said otherwise. Unlike what one answer
+    /// says, the ledger may take an amount back: a refund that failed was never one.
+    pub fn follow(&mut self, amounts: &Amounts) -> bool {
+        let before = self.clone();
+        self.payment.authorised = amounts.authorised.minor();
+        self.payment.captured = amounts.captured.minor();
+        self.payment.refunded = amounts.refunded.minor();
+        self.payment.voided = amounts.voided.minor();
+        self.payment.disputed = amounts.disputed.minor();
+        self.derive();
+        before != *self
+    }
+
     /// Takes over what the provider says it holds. An answer that is older than what is known already
     /// changes nothing: none of these amounts ever falls.
     pub fn learn(&mut self, authorised: i64, captured: i64, refunded: i64, voided: i64) {

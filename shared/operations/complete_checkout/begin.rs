@@ -95,7 +95,7 @@ pub(super) async fn begin(
     let etag = etags.first().cloned().unwrap_or(ETag(String::new()));
     let events = outgoing.written(command.checkout, &etags);
     let seen = Seen { value: stored, etag };
-    Ok(Begun::Run(Box::new(Run { seen, unpublished: events, fresh: true, cart: Some(priced_cart) })))
+    Ok(Begun::Run(Box::new(Run { seen, unpublished: events, said: None, fresh: true, cart: Some(priced_cart) })))
 }
 
 fn unpriced(problem: &PricingProblem) -> Option<Sku> {

@@ -3,35 +3,41 @@ use offpeak_domain::{
     checkout::{ACTION_FOR, Attempt, CheckoutState, Finished, Refusal, Step},
     ids::CheckoutId,
     order::{Actor, By, Lifecycle},
-    payment::Amounts,
+    payment::{Amounts, PaymentFact},
 };
 use time::OffsetDateTime;
 
 use super::{
     CompleteError, effects,
     outbox::{self, Outgoing},
+    payment_events,
 };
 use crate::shared::{
     documents::{
         Seen,
         carts::StoredCart,
-        purchases::{self, Event, Order, StoredCheckout},
+        purchases::{self, Event, Order, PAYMENTS_ID, StoredCheckout},
     },
     operations::Shop,
     ports::{
         documents::{ETag, StoreError, Write},
-        payments::{Payment, PaymentState},
+        payments::{Payment, PaymentName, PaymentState},
     },
 };
 
 /// Steps of one drive; a saga that needs more goes round in circles.
 const STEPS_MAX: u32 = 12;
 
+/// Tries of a batch that loses against webhooks only.
+const FACTS_TRIES: u32 = 4;
+
 /// One run of a completion: the checkout as this run last wrote it.
 pub(super) struct Run {
     pub(super) seen: Seen<StoredCheckout>,
     /// Written with the last change and not yet published.
     pub(super) unpublished: Vec<Event>,
+    /// The provider's latest word on the attempt.
+    pub(super) said: Option<(PaymentName, Vec<PaymentFact>)>,
     /// Nobody ran this attempt before: the provider cannot know its payment yet.
     pub(super) fresh: bool,
     /// The cart as it was priced, read before the attempt began.
@@ -47,7 +53,7 @@ pub(super) enum Driven {
 impl Run {
     /// Takes over from a run that is silent, with a higher fence.
     pub(super) async fn take_over(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Run, CompleteError> {
-        let mut run = Run { seen, unpublished: Vec::new(), fresh: false, cart: None };
+        let mut run = Run { seen, unpublished: Vec::new(), said: None, fresh: false, cart: None };
         let checkout = &mut run.seen.value.checkout;
         if let CheckoutState::Completing(attempt) = &mut checkout.state {
             checkout.fence += 1;
@@ -91,13 +97,35 @@ impl Run {
             }
         }
         let id = self.id();
-        let mut writes = vec![purchases::put_checkout(&self.seen.value, Some(&self.seen.etag), now)?];
-        writes.extend(also);
-        writes.extend(outgoing.rows(id, now)?);
-        let etags = purchases::write(shop.ports.documents.as_ref(), id, writes).await?;
-        self.seen.etag = etags.first().cloned().unwrap_or(ETag(String::new()));
-        self.unpublished.extend(outgoing.written(id, &etags));
+        let documents = shop.ports.documents.as_ref();
+        for left in (0..FACTS_TRIES).rev() {
+            let mut writes = vec![purchases::put_checkout(&self.seen.value, Some(&self.seen.etag), now)?];
+            writes.extend(also.iter().cloned());
+            writes.extend(self.facts(shop).await?);
+            writes.extend(outgoing.rows(id, now)?);
+            match purchases::write(documents, id, writes).await {
+                Ok(etags) => {
+                    self.seen.etag = etags.first().cloned().unwrap_or(ETag(String::new()));
+                    self.unpublished.extend(outgoing.written(id, &etags));
+                    break;
+                }
+                // A webhook was faster; that alone takes nothing from this run.
+                Err(StoreError::Changed { id } | StoreError::Exists { id }) if id == PAYMENTS_ID && left > 0 => {}
+                Err(err) => return Err(err.into()),
+            }
+        }
         Ok(())
+    }
+
+    /// What the provider has said of the attempt, for the batch that ends it.
+    async fn facts(&self, shop: &Shop) -> Result<Option<Write>, StoreError> {
+        match &self.said {
+            Some((name, facts)) if self.attempt().is_none() => {
+                let noted = purchases::note_facts(shop.ports.documents.as_ref(), self.id(), name, facts).await?;
+                Ok(noted.1)
+            }
+            _ => Ok(None),
+        }
     }
 }
 
@@ -282,6 +310,7 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
             return Ok(None);
         };
         (paid.authorised, paid.captured) = (payment.authorised, payment.captured);
+        run.said = Some((effects::name(id, attempt), payment.facts));
     }
     let now = shop.ports.clock.now();
     let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
@@ -317,20 +346,22 @@ async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Optio
 async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) -> Result<bool, CompleteError> {
     let id = run.id();
     outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
-    if effects::void(shop, id, attempt).await? == effects::Voided::TooLate {
+    match effects::void(shop, id, attempt).await? {
         // Another run captured before it saw that it was overtaken: from here the only way is forward.
-        return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false);
+        effects::Voided::TooLate => return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false),
+        effects::Voided::Done(facts) => run.said = Some((effects::name(id, attempt), facts)),
     }
     effects::release_stock(shop, id, attempt).await?;
     effects::unlock_cart(shop, id, attempt).await?;
     let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
-    let mut also = Vec::new();
+    let (mut also, mut outgoing) = (Vec::new(), Outgoing::default());
     if let Some(before) = before {
+        outgoing.add(payment_events::release_look(id, attempt.number, shop.ports.clock.now()));
         let order = Order { lifecycle: Lifecycle::Failed, ..before.value };
         also.push(purchases::put_order(&order, Some(&before.etag))?);
     }
     let checkout = &mut run.seen.value.checkout;
     checkout.state = CheckoutState::Open;
     checkout.last = Some(Finished { by: attempt.by.clone(), refusal: refusal.clone(), at: shop.ports.clock.now() });
-    run.save(shop, also, Outgoing::default()).await.map(|()| true)
+    run.save(shop, also, outgoing).await.map(|()| true)
 }

@@ -21,10 +21,10 @@ use crate::shared::{
     documents::purchases,
     ports::{
         documents::StoreError,
-        payments::{Notice, WebhookError},
+        payments::{Notice, PaymentName, WebhookError},
     },
 };
-pub use settle::{RELEASE_AFTER, SettleError, apply_ledger, settle};
+pub use settle::{RELEASE_AFTER, SettleError, apply_ledger, release_look, settle};
 
 /// Begins the name of a look that a webhook asked for.
 const TOLD: &str = "told";
@@ -93,13 +93,8 @@ async fn note(shop: &Shop, id: CheckoutId, reference: &str, notice: &Notice) -> 
     let seen = purchases::read_payments(documents, id).await?;
     let etag = seen.as_ref().map(|it| it.etag.clone());
     let mut payments = seen.map(|it| it.value).unwrap_or_default();
-    let mut news = payments.note(&notice.facts);
-    if let Some(provider_id) = &notice.provider_id
-        && !payments.provider_ids.contains_key(reference)
-    {
-        payments.provider_ids.insert(reference.to_owned(), provider_id.clone());
-        news = true;
-    }
+    let name = PaymentName { reference: reference.to_owned(), provider_id: notice.provider_id.clone() };
+    let news = payments.note(&notice.facts) | payments.note_name(&name);
     // What our own calls were told already is worth neither a write nor a look.
     if !news && !notice.facts.is_empty() {
         return Ok(Heard::Known);

@@ -4,7 +4,7 @@ use offpeak_domain::{
     checkout::{Checkout, CheckoutState},
     ids::CheckoutId,
     money::{Currency, Money},
-    order::{Lifecycle, PaymentStatus},
+    order::{Actor, By, Entry},
     payment::{Amounts, FactKind, PaymentFact},
 };
 use serde_json::json;
@@ -37,6 +37,8 @@ pub const RELEASE_AFTER: Duration = Duration::hours(6);
 const RELEASE: &str = "release";
 /// Attempts asked about in one look, the latest first; a buyer who fails so often is no buyer.
 const ATTEMPTS_MAX: u32 = 50;
+/// Why an order is held back whose payments do not add up.
+const ANOMALY: &str = "payment_anomaly";
 /// Topic of what happens to orders, for the shop's own systems.
 const ORDERS_TOPIC: &str = "orders";
 
@@ -71,14 +73,15 @@ pub async fn settle(shop: &Shop, id: CheckoutId, look: &str) -> Result<(), Settl
         );
         shop.ports.bus.send(&again).await?;
     }
-    if is_kept(order.value.lifecycle) && !order.value.payment.reference.is_empty() {
+    if order.value.lifecycle.was_placed() {
         bring_up(shop, id, was_told(look)).await?;
     }
     Ok(())
 }
 
-fn is_kept(lifecycle: Lifecycle) -> bool {
-    !matches!(lifecycle, Lifecycle::Pending | Lifecycle::Failed)
+/// A look at what attempts up to this one hold, some hours after the last of them was given up.
+pub fn release_look(id: CheckoutId, attempt: u32, now: OffsetDateTime) -> Message {
+    resume_message(id, &format!("{RELEASE}-{attempt}"), now + RELEASE_AFTER)
 }
 
 /// The attempt that is under way, or that paid for the order.
@@ -111,7 +114,7 @@ async fn release(
         }
         let facts = give_back(shop, &payments.name(&reference), currency).await?;
         released = true;
-        add_facts(shop, id, &facts).await?;
+        add_facts(shop, id, &payments.name(&reference), &facts).await?;
     }
     Ok(released)
 }
@@ -131,9 +134,7 @@ async fn give_back(shop: &Shop, name: &PaymentName, currency: Currency) -> Resul
     let reference = &name.reference;
     let Some(payment) = provider.void(name, &format!("{reference}:void")).await? else {
         // The provider never heard of it and will not let it through: noted as given back.
-        let (amount, at) = (Money::zero(currency), shop.ports.clock.now());
-        let barred =
-            PaymentFact { id: "voided".to_owned(), reference: reference.clone(), kind: FactKind::Voided, amount, at };
+        let barred = PaymentFact::barred(reference, currency, shop.ports.clock.now());
         return Ok(vec![barred]);
     };
     let left = payment.refundable();
@@ -153,10 +154,15 @@ async fn read(shop: &Shop, id: CheckoutId) -> Result<StoredPayments, StoreError>
     Ok(seen.map(|it| it.value).unwrap_or_default())
 }
 
-async fn add_facts(shop: &Shop, id: CheckoutId, facts: &[PaymentFact]) -> Result<StoredPayments, StoreError> {
+async fn add_facts(
+    shop: &Shop,
+    id: CheckoutId,
+    name: &PaymentName,
+    facts: &[PaymentFact],
+) -> Result<StoredPayments, StoreError> {
     let documents = shop.ports.documents.as_ref();
     for attempt in 1..=CONFLICTS_MAX {
-        let (payments, write) = purchases::note_facts(documents, id, facts).await?;
+        let (payments, write) = purchases::note_facts(documents, id, name, facts).await?;
         let Some(write) = write else { return Ok(payments) };
         match purchases::write(documents, id, vec![write]).await {
             Ok(_) => return Ok(payments),
@@ -168,7 +174,7 @@ async fn add_facts(shop: &Shop, id: CheckoutId, facts: &[PaymentFact]) -> Result
 }
 
 /// Writes the order's amounts as the ledger has them. The provider is asked first, for the ledger may know the
-/// end of a story and not its beginning.
+/// end of a story and not its beginning. An order whose payments do not add up is held back for a person to see.
 async fn bring_up(shop: &Shop, id: CheckoutId, told: bool) -> Result<(), SettleError> {
     let documents = shop.ports.documents.as_ref();
     let mut payments = read(shop, id).await?;
@@ -185,22 +191,23 @@ async fn bring_up(shop: &Shop, id: CheckoutId, told: bool) -> Result<(), SettleE
         }
         if !asked {
             asked = true;
-            if let Some(payment) = shop.ports.payments.find(&payments.name(&reference)).await? {
-                payments = add_facts(shop, id, &payment.facts).await?;
+            let name = PaymentName { reference: reference.clone(), provider_id: order.payment.provider_id.clone() };
+            if let Some(payment) = shop.ports.payments.find(&name).await? {
+                payments = add_facts(shop, id, &name, &payment.facts).await?;
             }
         }
         let amounts = payments.ledger.amounts_of(&reference, currency);
-        let anomalies = payments.ledger.anomalies(currency);
-        for anomaly in &anomalies {
-            tracing::error!(order.id = %order.id, "The payments of order {} do not add up: {anomaly}", order.id);
-        }
-        if !apply_ledger(&mut order, &amounts) {
+        let mut changed = apply_ledger(&mut order, &amounts);
+        let now = shop.ports.clock.now();
+        let entry = hold_if_odd(&mut order, &payments, now);
+        changed |= entry.is_some();
+        if !changed {
             return Ok(());
         }
-        let now = shop.ports.clock.now();
         let mut outgoing = Outgoing::default();
         outgoing.add(payment_changed(&order, &amounts, now));
         let mut writes = vec![purchases::put_order(&order, Some(&etag))?];
+        writes.extend(entry.map(|it| purchases::add_entry(id, &it)).transpose()?);
         writes.extend(outgoing.rows(id, now)?);
         match purchases::write(documents, id, writes).await {
             Ok(etags) => {
@@ -214,13 +221,19 @@ async fn bring_up(shop: &Shop, id: CheckoutId, told: bool) -> Result<(), SettleE
     Err(StoreError::Changed { id: id.to_string() }.into())
 }
 
+/// Holds the order back if facts of its payments cannot all be true; once.
+fn hold_if_odd(order: &mut Order, payments: &StoredPayments, now: OffsetDateTime) -> Option<Entry> {
+    let anomalies = payments.ledger.anomalies(order.priced.currency);
+    for anomaly in &anomalies {
+        tracing::error!(order.id = %order.id, "The payments of order {} do not add up: {anomaly}", order.id);
+    }
+    let odd = !anomalies.is_empty() && order.on_hold.is_none();
+    odd.then(|| order.hold_back(ANOMALY, &By { actor: Actor::System, at: now }))
+}
+
 /// The order's amounts and status as these are; `true` if it was otherwise before.
 pub fn apply_ledger(order: &mut Order, amounts: &Amounts) -> bool {
-    let status = PaymentStatus::of(amounts, order.priced.totals.total);
-    let before = (order.payment.authorised, order.payment.captured, order.payment_status);
-    let after = (amounts.authorised.minor(), amounts.captured.minor(), status);
-    (order.payment.authorised, order.payment.captured, order.payment_status) = after;
-    before != after
+    order.follow(amounts)
 }
 
 /// For the shop's own systems. Its id follows from the amounts, so a change is told once.
@@ -236,6 +249,7 @@ fn payment_changed(order: &Order, amounts: &Amounts, now: OffsetDateTime) -> Mes
         "refunded": minor(amounts.refunded),
         "voided": minor(amounts.voided),
         "disputed": minor(amounts.disputed),
+        "onHold": order.on_hold,
     });
     let id = format!("order-payment-{}-{}", order.id, &sha256(&body.to_string())[..16]);
     let mut body = body;

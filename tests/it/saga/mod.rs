@@ -11,6 +11,7 @@ mod faults;
 mod planted;
 mod provider;
 mod races;
+mod webhooks;
 mod world;
 
 use std::{future::Future, pin::Pin};

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     voided: i64,
     /// Captures and refunds by fact id.
     moved: BTreeMap<String, i64>,
+    /// Whether the buyer's bank disputes it.
+    disputed: bool,
 }
 
 impl Entry {
@@ -40,6 +42,7 @@ impl Entry {
             refunded,
             voided,
             moved: BTreeMap::new(),
+            disputed: false,
         }
     }
 
@@ -72,6 +75,9 @@ impl Entry {
             let kind = if id.starts_with("capture:") { FactKind::Captured } else { FactKind::Refunded };
             fact(id, kind, *minor)
         }));
+        if self.disputed {
+            facts.push(fact("dispute:1:opened", FactKind::DisputeOpened, self.captured));
+        }
         let name = PaymentName { reference: self.request.reference.clone(), provider_id: None };
         Payment::of(&name, self.status.clone(), currency, facts)
     }
@@ -118,6 +124,31 @@ impl Provider {
                 entry.status = PaymentState::Declined { reason: "challenge_failed".to_owned() };
             }
         }
+    }
+
+    /// What no provider should do: money comes to a payment that was given up, and is even taken.
+    pub(super) fn comes_late(&self, reference: &str, taken: bool) {
+        let mut payments = self.payments.lock().unwrap();
+        let entry = payments.get_mut(reference).unwrap();
+        entry.status = PaymentState::Authorised;
+        entry.authorised = entry.request.amount.minor();
+        entry.voided = 0;
+        if taken {
+            entry.captured = entry.authorised;
+            entry.moved.insert("capture:late".to_owned(), entry.authorised);
+        }
+    }
+
+    /// What no provider should do: it takes the money once more.
+    pub(super) fn takes_again(&self, reference: &str) {
+        let mut payments = self.payments.lock().unwrap();
+        let entry = payments.get_mut(reference).unwrap();
+        entry.captured += entry.authorised;
+        entry.moved.insert("capture:again".to_owned(), entry.authorised);
+    }
+
+    pub(super) fn dispute(&self, reference: &str) {
+        self.payments.lock().unwrap().get_mut(reference).unwrap().disputed = true;
     }
 
     pub(super) fn authorise(&self, request: &Authorise) -> Result<Payment, PaymentError> {

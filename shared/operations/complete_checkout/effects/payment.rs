@@ -2,6 +2,7 @@
 use offpeak_domain::{
     checkout::{Attempt, PaymentChoice, Step},
     ids::CheckoutId,
+    payment::PaymentFact,
 };
 
 use super::super::CompleteError;
@@ -105,10 +106,10 @@ pub(in super::super) async fn capture(
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Voided {
-    /// Nothing is held for this attempt any more.
-    Done,
+    /// Nothing is held for this attempt any more, says the provider.
+    Done(Vec<PaymentFact>),
     /// The money is captured.
     TooLate,
 }
@@ -116,13 +117,17 @@ pub(in super::super) enum Voided {
 /// Gives back what is authorised for this attempt, if anything is.
 pub(in super::super) async fn void(shop: &Shop, id: CheckoutId, attempt: &Attempt) -> Result<Voided, CompleteError> {
     if attempt.total().is_zero() {
-        return Ok(Voided::Done);
+        return Ok(Voided::Done(Vec::new()));
     }
     let name = name(id, attempt);
     // Without asking first: a request that is still on its way must find the name barred.
     match shop.ports.payments.void(&name, &format!("{}:void", name.reference)).await? {
         Some(payment) if !payment.captured.is_zero() => Ok(Voided::TooLate),
-        _ => Ok(Voided::Done),
+        Some(payment) => Ok(Voided::Done(payment.facts)),
+        None => {
+            let (currency, now) = (attempt.total().currency(), shop.ports.clock.now());
+            Ok(Voided::Done(vec![PaymentFact::barred(&name.reference, currency, now)]))
+        }
     }
 }
 
