@@ -2,6 +2,7 @@
 use crate::shared::{app::App, host::room::Room};
 
 mod cart;
+mod cart_coupons;
 mod cart_lines;
 mod checkout;
 mod complete_checkout;
@@ -9,7 +10,11 @@ mod create_cart;
 mod get_order;
 mod get_product;
 mod health;
+mod issue_coupon_codes;
 mod list_products;
+mod list_promotions;
+mod manage_price_lists;
+mod manage_promotions;
 mod manage_stock;
 mod merge_cart;
 mod payment_webhook;
@@ -18,6 +23,7 @@ mod resume_checkout;
 mod send_email;
 mod set_cart_lines;
 mod start_checkout;
+mod try_promotion;
 
 pub static ROOMS: &[Room<App>] = &[
     list_products::ROOM,
@@ -27,11 +33,17 @@ pub static ROOMS: &[Room<App>] = &[
     cart_lines::ROOM,
     set_cart_lines::ROOM,
     merge_cart::ROOM,
+    cart_coupons::ROOM,
     start_checkout::ROOM,
     checkout::ROOM,
     complete_checkout::ROOM,
     get_order::ROOM,
     manage_stock::ROOM,
+    list_promotions::ROOM,
+    manage_promotions::ROOM,
+    issue_coupon_codes::ROOM,
+    try_promotion::ROOM,
+    manage_price_lists::ROOM,
     send_email::ROOM,
     resume_checkout::ROOM,
     payment_webhook::ROOM,

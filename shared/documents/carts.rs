@@ -4,6 +4,7 @@ use offpeak_domain::{
     ids::{CartId, OrderId},
     merge::{MergeReason, MergeStrategy, MergedLine},
     money::{Currency, Money},
+    promotion::CouponCode,
     quantity::Quantity,
     sku::Sku,
 };
@@ -109,6 +110,8 @@ struct CartDocument {
     #[serde(with = "currency_text")]
     currency: Currency,
     lines: Vec<LineDocument>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     locked_until: Option<OffsetDateTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +174,9 @@ pub async fn read_cart(documents: &dyn Documents, id: CartId) -> Result<Option<S
         })
     };
     let lines = value.lines.into_iter().map(line).collect::<Result<_, StoreError>>()?;
-    let cart = Cart { id: value.cart_id, currency, lines, state, owner: value.owner, groups: value.groups };
+    let code = |text: &String| CouponCode::parse(text).map_err(|err| unreadable(err.to_string()));
+    let codes = value.codes.iter().map(code).collect::<Result<_, _>>()?;
+    let cart = Cart { id: value.cart_id, currency, lines, codes, state, owner: value.owner, groups: value.groups };
     let stored = StoredCart {
         cart,
         token_hash: value.token_hash,
@@ -216,6 +221,7 @@ fn put_cart(stored: &StoredCart, seen: Option<&ETag>, now: OffsetDateTime) -> Re
                 price_when_added: Minor(line.price_when_added.minor()),
             })
             .collect(),
+        codes: cart.codes.iter().map(ToString::to_string).collect(),
         locked_until: lock.map(|(until, _)| until),
         locked_by: lock.map(|(_, attempt)| attempt),
         order_id,

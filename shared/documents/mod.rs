@@ -5,11 +5,15 @@
 //! version is read by its own type and brought up here, in the module that owns it.
 pub mod carts;
 pub mod catalogue_mark;
+pub mod code_tries;
+pub mod coupon_codes;
 pub mod customer_carts;
 pub mod listings;
 pub mod lookups;
+pub mod price_lists;
 pub mod products;
 pub mod promo_use;
+pub mod promotions;
 pub mod purchases;
 pub mod settings;
 pub mod stock;

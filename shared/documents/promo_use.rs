@@ -2,7 +2,8 @@
 //! changed together in one batch, so that the counter is always the number of live claims.
 //!
 //! A pool is a promotion (`promo:<id>`), a single-use code (`code:<hash>`, see `coupon_codes`) or a customer
-//! (`customer:<key>`: the orders of one person, which is what tells a first order).
+//! (`customer:<key>`: the orders of one person, which is what tells a first order). Only a promotion's pool
+//! counts by customer; the claims of the others name none.
 use offpeak_domain::{
     ids::OrderId,
     uses::{UseClaim, UseState},
@@ -42,6 +43,11 @@ impl PoolKey {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether many customers use it.
+    pub fn is_shared(&self) -> bool {
+        self.0.starts_with("promo:")
     }
 }
 

@@ -4,6 +4,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     ids::{CartId, OrderId},
     money::{Currency, Money},
+    promotion::{CODES_MAX, CouponCode},
     quantity::Quantity,
     sku::Sku,
     store::QuantityLimits,
@@ -17,6 +18,8 @@ pub struct Cart {
     pub id: CartId,
     pub currency: Currency,
     pub lines: Vec<CartLine>,
+    /// In the order in which they were put on; the order means nothing.
+    pub codes: Vec<CouponCode>,
     pub state: CartState,
     /// The customer whose cart it is, or into whose cart it was merged: a hash of the account's subject.
     pub owner: Option<String>,
@@ -83,11 +86,21 @@ pub enum CartRefusal {
     Ordered { order: OrderId },
     #[error("the cart was merged into another")]
     Merged { into: CartId },
+    #[error("a cart holds at most {CODES_MAX} codes")]
+    TooManyCodes,
 }
 
 impl Cart {
     pub fn new(id: CartId, currency: Currency) -> Cart {
-        Cart { id, currency, lines: Vec::new(), state: CartState::Open, owner: None, groups: Vec::new() }
+        Cart {
+            id,
+            currency,
+            lines: Vec::new(),
+            codes: Vec::new(),
+            state: CartState::Open,
+            owner: None,
+            groups: Vec::new(),
+        }
     }
 
     /// How long it is kept from now on; `None`: as long as money is or may be attached to it.
@@ -167,6 +180,42 @@ impl Cart {
         Ok(())
     }
 
+    /// Puts a code on; one that is on it already changes nothing.
+    ///
+    /// # Errors
+    /// [`CartRefusal`].
+    pub fn add_code(&mut self, code: &CouponCode) -> Result<(), CartRefusal> {
+        self.must_be_open()?;
+        if self.codes.contains(code) {
+            return Ok(());
+        }
+        if self.codes.len() >= CODES_MAX {
+            return Err(CartRefusal::TooManyCodes);
+        }
+        self.codes.push(code.clone());
+        Ok(())
+    }
+
+    /// Takes over the codes of another cart, as far as there is room.
+    pub fn take_codes(&mut self, codes: &[CouponCode]) {
+        for code in codes {
+            if self.codes.len() < CODES_MAX && !self.codes.contains(code) {
+                self.codes.push(code.clone());
+            }
+        }
+    }
+
+    /// Takes a code off; whether it was on.
+    ///
+    /// # Errors
+    /// [`CartRefusal`].
+    pub fn remove_code(&mut self, code: &CouponCode) -> Result<bool, CartRefusal> {
+        self.must_be_open()?;
+        let before = self.codes.len();
+        self.codes.retain(|it| it != code);
+        Ok(self.codes.len() < before)
+    }
+
     /// # Errors
     /// [`CartRefusal`]; a locked cart refuses here even after its lock has lapsed: the caller asks the
     /// checkout first and opens the cart again if it may.
@@ -197,6 +246,20 @@ mod tests {
     fn set(cart: &mut Cart, name: &str, units: u32, limits: &QuantityLimits) -> Result<(), LineRefusal> {
         let change = LineChange { sku: Sku::parse(name).unwrap(), quantity: Quantity::new(units).ok() };
         cart.change(&[change], &[Some(gbp(100))], limits).unwrap().remove(0)
+    }
+
+    #[test]
+    fn codes_are_on_once_and_bounded() {
+        let mut cart = empty();
+        let code = |n: usize| CouponCode::parse(&format!("code-{n}")).unwrap();
+        for n in [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9] {
+            cart.add_code(&code(n)).unwrap();
+        }
+        assert_eq!(cart.codes.len(), CODES_MAX);
+        assert_eq!(cart.add_code(&code(10)), Err(CartRefusal::TooManyCodes));
+        assert_eq!((cart.remove_code(&code(3)), cart.remove_code(&code(3))), (Ok(true), Ok(false)));
+        cart.state = CartState::Ordered { order: cart.id.checkout().order() };
+        assert!(cart.add_code(&code(11)).is_err() && cart.remove_code(&code(1)).is_err());
     }
 
     #[test]

@@ -47,6 +47,10 @@ codes! {
     OutOfStock = "out_of_stock",
     /// A promotion in the total has no use left; read the cart again.
     PromotionExhausted = "promotion_exhausted",
+    /// A code that cannot be used on this cart; `reason` says why.
+    CouponRefused = "coupon_refused",
+    /// Too many tries of something that must not be guessed; wait as `Retry-After` says.
+    TooManyAttempts = "too_many_attempts",
     /// Another writer was faster; read again and repeat.
     Conflict = "conflict",
     PaymentDeclined = "payment_declined",

@@ -31,7 +31,7 @@ pub enum UseState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UseClaim {
     pub order: OrderId,
-    /// The customer's key; empty for what was released without ever having been claimed.
+    /// The customer's key; empty where nobody counts by customer, and for what was released unclaimed.
     pub customer: String,
     pub fence: u32,
     pub state: UseState,

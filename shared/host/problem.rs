@@ -118,6 +118,8 @@ fn status(code: Code) -> StatusCode {
         Code::ValidationFailed | Code::UnknownSku | Code::CartEmpty | Code::IdempotencyKeyReused => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
+        Code::CouponRefused => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         Code::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -145,6 +147,8 @@ fn title(code: Code) -> &'static str {
         Code::CartMerged => "The cart was merged into another",
         Code::CompletionInProgress => "The checkout is being completed",
         Code::OutOfStock => "Not enough stock",
+        Code::CouponRefused => "The code cannot be used",
+        Code::TooManyAttempts => "Too many tries",
         Code::PromotionExhausted => "A promotion has been used up",
         Code::Conflict => "Someone else changed this at the same time",
         Code::PaymentDeclined => "The payment was declined",

@@ -8,7 +8,7 @@ use offpeak_domain::{
     ids::CartId,
     money::{Currency, Money},
     offer::Offer,
-    pricing::{self, Basket, CustomerFacts, Priced, PricingError, Snapshot},
+    pricing::{Priced, PricingError},
     problems::{self, CartProblem},
     quantity::Quantity,
     sku::Sku,
@@ -16,7 +16,11 @@ use offpeak_domain::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{SettingsError, Shop, sha256};
+use super::{
+    SettingsError, Shop,
+    promotions::quote::{Asked, Freshness, QuoteError, quote},
+    sha256,
+};
 use crate::shared::{
     documents::{
         Seen,
@@ -71,6 +75,15 @@ pub enum CartError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<QuoteError> for CartError {
+    fn from(err: QuoteError) -> CartError {
+        match err {
+            QuoteError::Pricing(err) => err.into(),
+            QuoteError::Store(err) => err.into(),
+        }
+    }
 }
 
 /// Creates an empty cart; answers it with its token, which is shown this once.
@@ -233,9 +246,17 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
     let offers = shop.catalogue.offers(&skus).await?;
     let problems = problems(shop, &settings, &cart, &offers).await?;
     let sellable = sellable(&cart, &offers);
-    let customer = CustomerFacts::default();
-    let basket = Basket { lines: &sellable, codes: &[], customer: &customer, destination: None, method: None };
-    let priced = pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now())?;
+    let asked = Asked {
+        lines: &sellable,
+        codes: &cart.codes,
+        groups: &cart.groups,
+        order: Some(cart.id.checkout().order()),
+        email: None,
+        destination: None,
+        method: None,
+        taxes: None,
+    };
+    let priced = quote(shop, &settings, &asked, Freshness::Browsing).await?;
     Ok(PricedCart { cart, etag, offers, priced, problems })
 }
 

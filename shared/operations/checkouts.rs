@@ -6,7 +6,7 @@ use offpeak_domain::{
     cart::{Cart, CartRefusal, CartState},
     checkout::{Buyer, Checkout, CheckoutState},
     ids::{CartId, CheckoutId, OrderId},
-    pricing::{self, Basket, CustomerFacts, Priced, PricingError, Snapshot},
+    pricing::{Priced, PricingError},
     problems::CartProblem,
     sku::Sku,
     store::{ShippingRate, StoreSettings},
@@ -15,6 +15,7 @@ use offpeak_domain::{
 use super::{
     SettingsError, Shop,
     carts::{self, CartError},
+    promotions::quote::{Asked, Freshness, QuoteError, quote},
 };
 use crate::shared::{
     documents::{
@@ -70,6 +71,15 @@ pub enum CheckoutError {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<QuoteError> for CheckoutError {
+    fn from(err: QuoteError) -> CheckoutError {
+        match err {
+            QuoteError::Pricing(err) => err.into(),
+            QuoteError::Store(err) => err.into(),
+        }
+    }
 }
 
 /// Begins the checkout of a cart, or changes it. Answers whether it is new.
@@ -269,14 +279,17 @@ async fn price_checkout(
     let problems = carts::problems(shop, &settings, cart, &offers).await?;
     let lines = carts::sellable(cart, &offers);
     let destination = Destination::from(&checkout.buyer.shipping_address);
-    let basket = Basket {
+    let asked = Asked {
         lines: &lines,
-        codes: &[],
-        customer: &CustomerFacts::default(),
+        codes: &cart.codes,
+        groups: &cart.groups,
+        order: Some(checkout.id.order()),
+        email: Some(&checkout.buyer.email),
         destination: Some(&destination),
         method: Some(&checkout.shipping_method),
+        taxes: None,
     };
-    let priced = pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now())?;
+    let priced = quote(shop, &settings, &asked, Freshness::Browsing).await?;
     let shipping_options = options(&settings, &checkout);
     Ok(PricedCheckout { checkout, etag, priced, shipping_options, problems })
 }

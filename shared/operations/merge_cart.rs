@@ -184,6 +184,7 @@ async fn take(
     let settings = shop.settings().await?;
     let for_sale = for_sale(shop, guest, &stored.cart).await?;
     let lines = merge::merge(&guest.lines, &mut stored.cart, strategy, &for_sale, &settings.limits);
+    stored.cart.take_codes(&guest.codes);
     let record = MergeRecord { guest: guest.id, strategy, lines };
     if stored.merges.len() >= MERGES_KEPT {
         let oldest = stored.merges.remove(0);

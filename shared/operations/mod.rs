@@ -27,6 +27,7 @@ use crate::shared::{
 };
 use offers::Catalogue;
 use outbox::Publisher;
+use promotions::book::Book;
 
 /// How old the settings may be that a price is shown with; a completion reads the latest.
 const SETTINGS_LIVE: Duration = Duration::from_secs(10);
@@ -37,6 +38,7 @@ pub struct Shop {
     pub ports: Ports,
     pub catalogue: Catalogue,
     pub publisher: Publisher,
+    pub promotions: Book,
     settings: Option<Cache<(), Arc<StoreSettings>>>,
 }
 
@@ -44,14 +46,16 @@ impl Shop {
     pub fn new(ports: Ports) -> Shop {
         let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
         let catalogue = Catalogue::new(ports.clone());
-        Shop { ports, catalogue, publisher: Publisher::default(), settings: Some(settings) }
+        let (publisher, promotions) = (Publisher::default(), Book::default());
+        Shop { ports, catalogue, publisher, promotions, settings: Some(settings) }
     }
 
     /// With nothing remembered from call to call: what happens follows from the store alone, and from no clock
     /// but the port's.
     pub fn without_memory(ports: Ports) -> Shop {
         let catalogue = Catalogue::keeping(ports.clone(), Duration::ZERO);
-        Shop { ports, catalogue, publisher: Publisher::default(), settings: None }
+        let (publisher, promotions) = (Publisher::default(), Book::keeping(Duration::ZERO));
+        Shop { ports, catalogue, publisher, promotions, settings: None }
     }
 
     /// The store's settings, at most [`SETTINGS_LIVE`] old.

@@ -2,12 +2,16 @@
 use offpeak_domain::{
     cart::{CartLine, CartState},
     offer::Offer,
-    pricing::{Priced, Totals},
+    pricing::{Priced, PricedLine, Totals},
     problems::CartProblem,
 };
 use serde::Serialize;
 
-use super::money::MoneyView;
+use super::{
+    checkout::PriceFromView,
+    discounts::{DiscountView, SkippedView, discounts, skipped_for_buyer},
+    money::MoneyView,
+};
 use crate::shared::operations::carts::PricedCart;
 
 #[derive(Serialize)]
@@ -23,7 +27,12 @@ pub struct CartView {
     pub order_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// Gifts come after what is bought.
     pub lines: Vec<CartLineView>,
+    /// As they were put on, in capitals.
+    pub codes: Vec<String>,
+    pub discounts: Vec<DiscountView>,
+    pub skipped_promotions: Vec<SkippedView>,
     pub totals: TotalsView,
     pub problems: Vec<CartProblemView>,
 }
@@ -38,7 +47,14 @@ pub struct CartLineView {
     pub variant_title: Option<String>,
     pub slug: Option<String>,
     pub unit_price: Option<MoneyView>,
+    /// Which price holds.
+    pub price_from: Option<PriceFromView>,
     pub subtotal: Option<MoneyView>,
+    /// The line's share of all discounts.
+    pub discount: Option<MoneyView>,
+    /// The promotion that gives it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gift_of: Option<String>,
 }
 
 /// `total = subtotal - discount + shipping + tax`; `discount` is that of lines and shipping together; tax that prices contain already stands in `taxIncluded`.
@@ -103,28 +119,48 @@ impl CartView {
             state,
             order_id,
             merged_into,
-            lines: cart
-                .cart
-                .lines
-                .iter()
-                .zip(&cart.offers)
-                .map(|(line, offer)| line_view(line, offer.as_ref()))
-                .collect(),
+            lines: lines_view(cart),
+            codes: cart.cart.codes.iter().map(ToString::to_string).collect(),
+            discounts: discounts(&cart.priced),
+            skipped_promotions: skipped_for_buyer(&cart.priced),
             totals: totals_view(&cart.priced),
             problems: cart.problems.iter().map(problem_view).collect(),
         }
     }
 }
 
-fn line_view(line: &CartLine, offer: Option<&Offer>) -> CartLineView {
+fn lines_view(cart: &PricedCart) -> Vec<CartLineView> {
+    let bought = cart.cart.lines.iter().zip(&cart.offers).map(|(line, offer)| {
+        let priced = cart.priced.lines.iter().find(|it| it.sku == line.sku && it.gift_of.is_none());
+        line_view(line, offer.as_ref(), priced)
+    });
+    let gifts = cart.priced.lines.iter().filter(|it| it.gift_of.is_some()).map(|gift| CartLineView {
+        sku: gift.sku.to_string(),
+        quantity: gift.quantity.get(),
+        title: Some(gift.title.clone()),
+        variant_title: Some(gift.variant_title.clone()),
+        slug: Some(gift.slug.clone()),
+        unit_price: Some(gift.unit_price.into()),
+        price_from: Some((&gift.price_from).into()),
+        subtotal: Some(gift.subtotal.into()),
+        discount: Some(gift.discount.into()),
+        gift_of: gift.gift_of.as_ref().map(ToString::to_string),
+    });
+    bought.chain(gifts).collect()
+}
+
+fn line_view(line: &CartLine, offer: Option<&Offer>, priced: Option<&PricedLine>) -> CartLineView {
     CartLineView {
         sku: line.sku.to_string(),
         quantity: line.quantity.get(),
         title: offer.map(|it| it.title.clone()),
         variant_title: offer.map(|it| it.variant_title.clone()),
         slug: offer.map(|it| it.slug.clone()),
-        unit_price: offer.map(|it| it.price.into()),
-        subtotal: offer.and_then(|it| it.price.times(line.quantity.get()).ok()).map(Into::into),
+        unit_price: priced.map(|it| it.unit_price.into()),
+        price_from: priced.map(|it| (&it.price_from).into()),
+        subtotal: priced.map(|it| it.subtotal.into()),
+        discount: priced.map(|it| it.discount.into()),
+        gift_of: None,
     }
 }
 

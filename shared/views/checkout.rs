@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cart::{CartProblemView, TotalsView, problem_view, totals_view},
+    discounts::{DiscountView, SkippedView, discounts, skipped_for_buyer},
     money::MoneyView,
 };
 use crate::shared::{
@@ -32,7 +33,10 @@ pub struct CheckoutView {
     pub billing_address: Option<AddressView>,
     pub shipping_method: String,
     pub shipping_options: Vec<ShippingOptionView>,
+    /// Gifts come after what is bought.
     pub lines: Vec<PricedLineView>,
+    pub discounts: Vec<DiscountView>,
+    pub skipped_promotions: Vec<SkippedView>,
     pub totals: TotalsView,
     pub problems: Vec<CartProblemView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +203,8 @@ impl From<&PricedCheckout> for CheckoutView {
             shipping_method: checkout.shipping_method.clone(),
             shipping_options: seen.shipping_options.iter().map(option_view).collect(),
             lines: seen.priced.lines.iter().map(line_view).collect(),
+            discounts: discounts(&seen.priced),
+            skipped_promotions: skipped_for_buyer(&seen.priced),
             totals: totals_view(&seen.priced),
             problems: seen.problems.iter().map(problem_view).collect(),
             action,

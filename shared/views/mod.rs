@@ -3,6 +3,8 @@
 pub mod cart;
 pub mod cart_lines;
 pub mod checkout;
+pub mod discounts;
 pub mod money;
 pub mod order;
+pub mod promotion;
 pub mod refusals;

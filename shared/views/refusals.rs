@@ -91,6 +91,9 @@ impl From<CartError> for Problem {
             }
             CartError::Refused(CartRefusal::Locked) => locked(),
             CartError::Refused(CartRefusal::Ordered { order }) => ordered(&order),
+            CartError::Refused(refusal @ CartRefusal::TooManyCodes) => {
+                Problem::new(Code::ValidationFailed, refusal.to_string())
+            }
             CartError::Refused(CartRefusal::Merged { into }) => {
                 Problem::new(Code::CartMerged, "The cart went into the customer's cart at sign-in. Use that one.")
                     .with("mergedInto", json!(into.to_string()))

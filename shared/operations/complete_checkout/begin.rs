@@ -2,9 +2,9 @@
 use offpeak_domain::{
     address::Destination,
     cart::Cart,
-    checkout::{Attempt, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
+    checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
     offer::Offer,
-    pricing::{self, Basket, CustomerFacts, PricingProblem, Snapshot},
+    pricing::{Priced, PricingError, PricingProblem},
     sku::Sku,
 };
 
@@ -14,7 +14,10 @@ use crate::shared::{
         Seen,
         purchases::{self, StoredCheckout},
     },
-    operations::Shop,
+    operations::{
+        Shop,
+        promotions::quote::{Asked, Freshness, QuoteError, quote},
+    },
     ports::documents::ETag,
 };
 
@@ -46,18 +49,7 @@ pub(super) async fn begin(
     if !missing.is_empty() {
         return Ok(Begun::Refused(Final::Unavailable { skus: missing }));
     }
-    let settings = shop.settings_latest().await?;
-    let checkout = &seen.value.checkout;
-    let destination = Destination::from(&checkout.buyer.shipping_address);
-    let lines = carts::sellable(cart, &offers);
-    let basket = Basket {
-        lines: &lines,
-        codes: &[],
-        customer: &CustomerFacts::default(),
-        destination: Some(&destination),
-        method: Some(&checkout.shipping_method),
-    };
-    let priced = match pricing::price(&Snapshot::of(&settings), &basket, shop.ports.clock.now()) {
+    let priced = match price(shop, &seen.value.checkout, cart, &offers).await? {
         Ok(priced) => priced,
         Err(err) => return Ok(Begun::Refused(Final::Pricing(err))),
     };
@@ -96,6 +88,33 @@ pub(super) async fn begin(
     let events = outgoing.written(command.checkout, &etags);
     let seen = Seen { value: stored, etag };
     Ok(Begun::Run(Box::new(Run { seen, unpublished: events, said: None, fresh: true, cart: Some(priced_cart) })))
+}
+
+/// What the cart costs by what is stored now; the inner error is the buyer's.
+async fn price(
+    shop: &Shop,
+    checkout: &Checkout,
+    cart: &Cart,
+    offers: &[Option<Offer>],
+) -> Result<Result<Priced, PricingError>, CompleteError> {
+    let settings = shop.settings_latest().await?;
+    let destination = Destination::from(&checkout.buyer.shipping_address);
+    let lines = carts::sellable(cart, offers);
+    let asked = Asked {
+        lines: &lines,
+        codes: &cart.codes,
+        groups: &cart.groups,
+        order: Some(checkout.id.order()),
+        email: Some(&checkout.buyer.email),
+        destination: Some(&destination),
+        method: Some(&checkout.shipping_method),
+        taxes: None,
+    };
+    match quote(shop, &settings, &asked, Freshness::Latest).await {
+        Ok(priced) => Ok(Ok(priced)),
+        Err(QuoteError::Pricing(err)) => Ok(Err(err)),
+        Err(QuoteError::Store(err)) => Err(err.into()),
+    }
 }
 
 fn unpriced(problem: &PricingProblem) -> Option<Sku> {

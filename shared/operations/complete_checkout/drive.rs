@@ -179,7 +179,10 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
         if !effects::lock_cart(shop, owned, attempt, cart).await? {
             return Ok(Some(Refusal::CartChanged));
         }
-        effects::hold_stock(shop, id, attempt).await
+        if let Some(short) = effects::hold_stock(shop, id, attempt).await? {
+            return Ok(Some(short));
+        }
+        effects::claim_uses(shop, &owned.value, attempt).await
     };
     let (refusal, ()) = tokio::join!(holding, arming);
     if let Some(refusal) = refusal? {
@@ -352,6 +355,7 @@ async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) 
         effects::Voided::Done(facts) => run.said = Some((effects::name(id, attempt), facts)),
     }
     effects::release_stock(shop, id, attempt).await?;
+    effects::release_uses(shop, &run.seen.value, attempt).await?;
     effects::unlock_cart(shop, id, attempt).await?;
     let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
     let (mut also, mut outgoing) = (Vec::new(), Outgoing::default());

@@ -7,7 +7,7 @@
 //! | step | effect | repeated | undone |
 //! |---|---|---|---|
 //! | begin | checkout: frozen prices, a fresh fence, resume message armed | etag | the rest |
-//! | holding | cart locked, stock held | hold keyed by checkout, fenced | cart opened, hold released |
+//! | holding | cart locked, stock held, uses of promotions claimed | hold and claim keyed by checkout, fenced | cart opened, hold and uses released |
 //! | paying | hidden order; payment authorised under the attempt's name | provider's key; asked first | voided, order failed |
 //! | finalising | stock claimed, money captured, order placed with its events | hold's state, key, etag | forward only once captured |
 mod begin;

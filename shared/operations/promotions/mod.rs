@@ -1,2 +1,11 @@
-//! Promotions and price lists as data, and the uses that limited promotions have.
+//! Promotions and price lists as data, the price of a basket under them, and the uses that limited promotions
+//! have.
+pub mod book;
+pub mod check;
+pub mod claims;
+pub mod codes;
+pub mod coupons;
+pub mod dry_run;
+pub mod manage;
+pub mod quote;
 pub mod uses;

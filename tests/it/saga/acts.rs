@@ -70,7 +70,7 @@ fn render(outcome: &Outcome) -> Rendered {
 }
 
 /// One call.
-pub(super) async fn call(shop: &Shop, buyer: &Buyer, key: &str, method: &str) -> Result<Rendered, CompleteError> {
+pub(crate) async fn call(shop: &Shop, buyer: &Buyer, key: &str, method: &str) -> Result<Rendered, CompleteError> {
     let command = CompleteCheckout {
         checkout: buyer.checkout,
         token: buyer.token.clone(),
@@ -82,7 +82,7 @@ pub(super) async fn call(shop: &Shop, buyer: &Buyer, key: &str, method: &str) ->
 }
 
 /// Calls until the answer is final, as a patient client does.
-pub(super) async fn buy(
+pub(crate) async fn buy(
     world: &World,
     shop: &Shop,
     buyer: &Buyer,
@@ -183,7 +183,7 @@ fn wait_for(world: &World, message: &Message) {
 }
 
 /// The end of all things: the sweep, then every message twice in an order drawn by `seed`.
-pub(super) async fn settle(world: &World, shop: &Shop, seed: u64) -> Result<(), String> {
+pub(crate) async fn settle(world: &World, shop: &Shop, seed: u64) -> Result<(), String> {
     let mut seen = HashSet::new();
     for round in 0..20 {
         world.clock.advance(6);

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 /// What becomes of the chosen effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// The run never goes on, and the effect has not happened.
     CrashBefore,
     /// The run never goes on, but the effect has happened.
@@ -29,7 +29,7 @@ pub(super) enum Fate {
     LostAfter,
 }
 
-pub(super) struct Effects {
+pub(crate) struct Effects {
     at: Option<(u32, Fate)>,
     count: AtomicU32,
     dead: AtomicBool,
@@ -39,11 +39,11 @@ pub(super) struct Effects {
 }
 
 impl Effects {
-    pub(super) fn all_well() -> Arc<Effects> {
+    pub(crate) fn all_well() -> Arc<Effects> {
         Effects::new(None)
     }
 
-    pub(super) fn with(number: u32, fate: Fate) -> Arc<Effects> {
+    pub(crate) fn with(number: u32, fate: Fate) -> Arc<Effects> {
         Effects::new(Some((number, fate)))
     }
 

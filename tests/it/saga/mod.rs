@@ -3,16 +3,16 @@
 //! The operations are the real ones. Every write, message, letter and call that changes something at the
 //! provider has a number; a case is a scenario, a number, what happens there, and who comes afterwards.
 //! Whatever the case, [`check::check`] must hold in the end. That it can fail is shown in [`planted`].
-mod acts;
+pub(crate) mod acts;
 mod check;
 mod crashes;
-mod effects;
+pub(crate) mod effects;
 mod faults;
 mod planted;
-mod provider;
+pub(crate) mod provider;
 mod races;
 mod webhooks;
-mod world;
+pub(crate) mod world;
 
 use std::{future::Future, pin::Pin};
 

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 pub(super) const METHODS: [&str; 5] = ["approve", "decline", "challenge", "timeout", "unavailable"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) request: Authorise,
     status: PaymentState,
     pub(super) authorised: i64,
@@ -84,7 +84,7 @@ impl Entry {
 }
 
 #[derive(Default)]
-pub(super) struct Provider {
+pub(crate) struct Provider {
     payments: Mutex<BTreeMap<String, Entry>>,
     /// References whose first request got no answer and left no trace.
     refused_once: Mutex<BTreeSet<String>>,
@@ -107,7 +107,7 @@ impl Provider {
         Provider { captures_again, ..Provider::default() }
     }
 
-    pub(super) fn ledger(&self) -> BTreeMap<String, Entry> {
+    pub(crate) fn ledger(&self) -> BTreeMap<String, Entry> {
         self.payments.lock().unwrap().clone()
     }
 

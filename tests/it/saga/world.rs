@@ -45,7 +45,7 @@ use crate::documents_contract::HandClock;
 
 /// A fault that the checks must notice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Planted {
+pub(crate) enum Planted {
     #[default]
     Nothing,
     /// A repeated capture takes the money again.
@@ -62,10 +62,10 @@ pub(super) enum Planted {
     GarblesAnswers,
 }
 
-pub(super) struct World {
-    pub(super) clock: Arc<HandClock>,
-    pub(super) documents: Arc<MemoryDocuments>,
-    pub(super) provider: Provider,
+pub(crate) struct World {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) documents: Arc<MemoryDocuments>,
+    pub(crate) provider: Provider,
     /// Everything the broker acknowledged, repeats too.
     pub(super) sent: Mutex<Vec<Message>>,
     pub(super) letters: Mutex<Vec<Letter>>,
@@ -79,20 +79,20 @@ pub(super) struct World {
 
 /// One cart at the till.
 #[derive(Clone, Debug)]
-pub(super) struct Buyer {
-    pub(super) cart: CartId,
-    pub(super) token: String,
-    pub(super) checkout: CheckoutId,
-    pub(super) total: Money,
+pub(crate) struct Buyer {
+    pub(crate) cart: CartId,
+    pub(crate) token: String,
+    pub(crate) checkout: CheckoutId,
+    pub(crate) total: Money,
     /// SKU and units.
-    pub(super) lines: Vec<(Sku, i64)>,
+    pub(crate) lines: Vec<(Sku, i64)>,
 }
 
 static WORLDS: AtomicU64 = AtomicU64::new(0);
 
 impl World {
     /// Two SKUs with `on_hand` units each; the second costs twice as much.
-    pub(super) async fn new(planted: Planted, on_hand: i64, price: &str) -> Arc<World> {
+    pub(crate) async fn new(planted: Planted, on_hand: i64, price: &str) -> Arc<World> {
         let clock = HandClock::new();
         let world = Arc::new(World {
             documents: Arc::new(MemoryDocuments::new(Arc::clone(&clock) as Arc<dyn Clock>)),
@@ -114,12 +114,12 @@ impl World {
         world
     }
 
-    pub(super) fn sku(&self, name: char) -> Sku {
+    pub(crate) fn sku(&self, name: char) -> Sku {
         Sku::parse(&format!("{name}{}", self.tag)).unwrap()
     }
 
     /// A process that has just started.
-    pub(super) fn process(self: &Arc<World>, effects: &Arc<Effects>) -> Shop {
+    pub(crate) fn process(self: &Arc<World>, effects: &Arc<Effects>) -> Shop {
         let process = Arc::new(Process { world: Arc::clone(self), effects: Arc::clone(effects) });
         Shop::new(Ports {
             documents: Arc::clone(&process) as Arc<dyn Documents>,

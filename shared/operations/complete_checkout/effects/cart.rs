@@ -52,7 +52,8 @@ pub(in super::super) async fn lock_cart(
 
 fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
     let cart = cart.lines.iter().map(|line| (&line.sku, line.quantity));
-    cart.eq(attempt.priced.lines.iter().map(|line| (&line.sku, line.quantity)))
+    let bought = attempt.priced.lines.iter().filter(|line| line.gift_of.is_none());
+    cart.eq(bought.map(|line| (&line.sku, line.quantity)))
 }
 
 /// Opens the cart again, if it is this attempt that locked it.

@@ -1,0 +1,139 @@
+//! The store's promotions and price lists, as this process last read them.
+//!
+//! Everything is bounded and read whole; one small document, the mark, tells whether anything has changed. So
+//! a completion pays one read for the latest, and a cart none while what was read is fresh.
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use moka::future::Cache;
+use offpeak_domain::{
+    price_list::{PriceList, PriceListId},
+    promotion::{CouponCode, Promotion, PromotionId, Trigger},
+};
+
+use crate::shared::{
+    documents::{
+        price_lists,
+        promotions::{self, Mark},
+    },
+    ports::documents::{Documents, PAGE_MAX, StoreError},
+};
+
+/// How old promotions and price lists may be that a cart is priced with; a completion reads the latest.
+const FRESH: Duration = Duration::from_secs(10);
+/// Promotions of a store.
+pub const PROMOTIONS_MAX: usize = 500;
+/// Price lists of a store.
+pub const PRICE_LISTS_MAX: usize = 200;
+/// Price lists on one page: each may have half a megabyte.
+const LISTS_PAGE: usize = 4;
+
+/// All promotions and price lists at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Offering {
+    pub(super) mark: Mark,
+    /// By id.
+    pub promotions: Vec<Promotion>,
+    /// By id.
+    pub price_lists: Vec<PriceList>,
+}
+
+impl Offering {
+    /// The promotion that this code, shared by many, opens.
+    pub fn shared_code(&self, code: &CouponCode) -> Option<&Promotion> {
+        let opens = |it: &&Promotion| matches!(&it.trigger, Trigger::Coded { codes } if codes.contains(code));
+        self.promotions.iter().find(opens)
+    }
+
+    /// Whether any promotion asks for a customer's first order.
+    pub fn asks_for_first_orders(&self) -> bool {
+        self.promotions.iter().any(Promotion::first_order_only)
+    }
+}
+
+/// What this process remembers. Nothing in it is needed to be right.
+pub struct Book {
+    fresh: Cache<(), Arc<Offering>>,
+    last: Mutex<Arc<Offering>>,
+}
+
+impl Default for Book {
+    fn default() -> Book {
+        Book::keeping(FRESH)
+    }
+}
+
+impl Book {
+    /// With another lifetime of what was read; zero: every look asks the store whether anything is new.
+    pub fn keeping(fresh: Duration) -> Book {
+        let fresh = Cache::builder().max_capacity(1).time_to_live(fresh).build();
+        Book { fresh, last: Mutex::default() }
+    }
+
+    /// At most [`FRESH`] old.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn offering(&self, documents: &dyn Documents) -> Result<Arc<Offering>, StoreError> {
+        if let Some(offering) = self.fresh.get(&()).await {
+            return Ok(offering);
+        }
+        self.latest(documents).await
+    }
+
+    /// As stored now; one read if nothing has changed.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn latest(&self, documents: &dyn Documents) -> Result<Arc<Offering>, StoreError> {
+        // The mark first: what is read after it is at least as new as it says.
+        let mark = promotions::read_mark(documents).await?;
+        let last = Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        let offering = if last.mark == mark { last } else { Arc::new(read(documents, mark).await?) };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&offering);
+        self.fresh.insert((), Arc::clone(&offering)).await;
+        Ok(offering)
+    }
+
+    /// What was read is old: the next look reads again.
+    pub async fn forget(&self) {
+        self.fresh.invalidate(&()).await;
+    }
+}
+
+async fn read(documents: &dyn Documents, mark: Mark) -> Result<Offering, StoreError> {
+    let mut offering = Offering { mark, ..Offering::default() };
+    let mut after = None;
+    while offering.promotions.len() < PROMOTIONS_MAX {
+        let (page, next) = promotions::list_promotions(documents, PAGE_MAX, after).await?;
+        for seen in page {
+            let id = PromotionId::parse(&seen.value.id).map_err(|err| unreadable(&seen.value.id, &err))?;
+            let name = seen.value.id;
+            offering.promotions.push(seen.value.form.into_domain(id).map_err(|err| unreadable(&name, &err))?);
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut after = None;
+    while offering.price_lists.len() < PRICE_LISTS_MAX {
+        let (page, next) = price_lists::list_price_lists(documents, LISTS_PAGE, after).await?;
+        for seen in page {
+            let id = PriceListId::parse(&seen.value.id).map_err(|err| unreadable(&seen.value.id, &err))?;
+            let name = seen.value.id;
+            offering.price_lists.push(seen.value.form.into_domain(id).map_err(|err| unreadable(&name, &err))?);
+        }
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(offering)
+}
+
+fn unreadable(id: &str, err: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { id: id.to_owned(), reason: err.to_string() }
+}
