@@ -61,7 +61,14 @@ impl RoundingMode {
     pub const fn divide(self, dividend: i128, divisor: i128) -> i128 {
         let magnitude = dividend.unsigned_abs();
         let divisor = divisor.unsigned_abs();
-        let (whole, rest) = (magnitude / divisor, magnitude % divisor);
+        // 64 bits are enough for nearly all money, and divide many times faster.
+        let small = u64::MAX as u128;
+        let (whole, rest) = if magnitude <= small && divisor <= small {
+            let (magnitude, divisor) = (low(magnitude), low(divisor));
+            ((magnitude / divisor) as u128, (magnitude % divisor) as u128)
+        } else {
+            (magnitude / divisor, magnitude % divisor)
+        };
         // Not `2 * rest`, which could pass what 128 bits hold.
         let other = divisor - rest;
         let up = if rest == other {
@@ -76,6 +83,12 @@ impl RoundingMode {
         let rounded = (if up { whole + 1 } else { whole }).cast_signed();
         if dividend < 0 { -rounded } else { rounded }
     }
+}
+
+/// The lower half of a number that has no upper half.
+#[expect(clippy::cast_possible_truncation, reason = "callers have compared it with what 64 bits hold")]
+const fn low(number: u128) -> u64 {
+    number as u64
 }
 
 impl Rounding {

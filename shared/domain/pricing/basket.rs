@@ -9,6 +9,7 @@ use crate::{
     quantity::Quantity,
 };
 
+#[derive(Debug)]
 pub(super) struct Item<'a> {
     pub offer: &'a Offer,
     pub quantity: Quantity,
@@ -19,6 +20,15 @@ pub(super) struct Item<'a> {
     pub gift: bool,
     /// Where the SKU first stands in the basket.
     place: usize,
+}
+
+impl<'a> Item<'a> {
+    /// What a promotion gives, at the catalogue's price.
+    pub(super) fn gift(offer: &'a Offer, quantity: Quantity) -> Result<Item<'a>, PricingError> {
+        let subtotal = offer.price.times(quantity.get())?;
+        let source = PriceSource::Catalogue;
+        Ok(Item { offer, quantity, unit_price: offer.price, source, subtotal, gift: true, place: 0 })
+    }
 }
 
 /// One item per SKU, by SKU, priced by the merged quantity. What nothing prices is left out and told.

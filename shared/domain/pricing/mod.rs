@@ -210,6 +210,8 @@ pub enum SkipReason {
     GiftUnavailable {
         sku: Sku,
     },
+    /// It is about shipping, and none is chosen.
+    NoShippingYet,
     /// Nothing in the basket is what it is about, or nothing is left to take off.
     NothingToDiscount,
     /// Another code opened the same promotion.
@@ -233,6 +235,7 @@ impl SkipReason {
             SkipReason::NotCombinable { .. } => "not_combinable",
             SkipReason::Exhausted => "exhausted",
             SkipReason::GiftUnavailable { .. } => "gift_unavailable",
+            SkipReason::NoShippingYet => "no_shipping_yet",
             SkipReason::NothingToDiscount => "nothing_to_discount",
             SkipReason::AlreadyApplied => "already_applied",
             SkipReason::TooMany => "too_many",
@@ -469,3 +472,6 @@ impl Totals {
         Totals { subtotal: zero, discount: zero, shipping: zero, tax: zero, tax_included: zero, total: zero }
     }
 }
+
+#[cfg(test)]
+mod tests;

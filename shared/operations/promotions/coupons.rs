@@ -115,6 +115,7 @@ fn refused(priced: &Priced, code: &CouponCode) -> Option<SkipReason> {
         | SkipReason::TooFewUnits { .. }
         | SkipReason::NotCombinable { .. }
         | SkipReason::GiftUnavailable { .. }
+        | SkipReason::NoShippingYet
         | SkipReason::NothingToDiscount => None,
     }
 }
