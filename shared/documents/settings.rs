@@ -5,7 +5,6 @@ use offpeak_domain::{
     quantity::QUANTITY_MAX,
     rounding::Rounding,
     sku::Sku,
-    stock::StockSettings,
     store::{
         GUEST_LOOKUP_HOURS, Pickup, QuantityLimits, Rate, ShippingRate, SkuLimit, StoreSettings, TaxProvider,
         TaxReason, TaxRule, Zone,
@@ -125,30 +124,6 @@ struct TaxProviderDocument {
 
 impl Stored for SettingsDocument {
     const SCHEMA: &'static str = "settings/1";
-}
-
-/// What a store is before anyone set it up: tax added at no rate, one flat rate to everywhere.
-pub fn plain_settings(currency: Currency) -> StoreSettings {
-    StoreSettings {
-        currency,
-        home: Country::parse("GB").unwrap_or_else(|_| unreachable!("GB is a country")),
-        prices_include_tax: true,
-        rounding: Rounding::default(),
-        taxes: Vec::new(),
-        shipping: vec![ShippingRate {
-            method: "standard".to_owned(),
-            title: "Standard delivery".to_owned(),
-            zone: Zone::default(),
-            price: Money::zero(currency),
-            free_from: None,
-            pickup: None,
-        }],
-        name: "Offpeak".to_owned(),
-        limits: QuantityLimits::default(),
-        guest_lookup_hours: GUEST_LOOKUP_HOURS,
-        tax_provider: None,
-        stock: StockSettings::default(),
-    }
 }
 
 /// `None` before the first import or seed.

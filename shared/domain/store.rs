@@ -131,6 +131,30 @@ impl QuantityLimits {
 }
 
 impl StoreSettings {
+    /// What a store is before anyone set it up: tax added at no rate, one flat rate to everywhere.
+    pub fn plain(currency: Currency) -> StoreSettings {
+        StoreSettings {
+            currency,
+            home: Country::parse("GB").unwrap_or_else(|_| unreachable!("GB is a country")),
+            prices_include_tax: true,
+            rounding: Rounding::default(),
+            taxes: Vec::new(),
+            shipping: vec![ShippingRate {
+                method: "standard".to_owned(),
+                title: "Standard delivery".to_owned(),
+                zone: Zone::default(),
+                price: Money::zero(currency),
+                free_from: None,
+                pickup: None,
+            }],
+            name: "Offpeak".to_owned(),
+            limits: QuantityLimits::default(),
+            guest_lookup_hours: GUEST_LOOKUP_HOURS,
+            tax_provider: None,
+            stock: StockSettings::default(),
+        }
+    }
+
     /// What goods of a class bear at a destination, by the store's own table.
     pub fn tax(&self, destination: &Destination, class: &str) -> AppliedTax {
         tax::applied(&self.taxes, destination, class)

@@ -129,7 +129,7 @@ async fn store_currency(ports: &Ports, options: &ImportOptions) -> Result<Curren
         (Some(store), _) => store,
         (None, None) => return Err(ImportError::NoCurrency),
         (None, Some(asked)) if options.dry_run => asked,
-        (None, Some(asked)) => open_store(ports, &settings::plain_settings(asked)).await?.currency,
+        (None, Some(asked)) => open_store(ports, &StoreSettings::plain(asked)).await?.currency,
     };
     match options.currency {
         Some(asked) if asked != store => Err(ImportError::OtherCurrency { store, asked }),

@@ -12,10 +12,9 @@ use time::macros::datetime;
 
 use super::*;
 use crate::{
-    address::Country,
     promotion::{Combines, Effect, Goods, Rule, Trigger},
     rounding::{RoundingLevel, RoundingMode},
-    store::{QuantityLimits, TaxRule, Zone},
+    store::{TaxRule, Zone},
     uses::UseLimits,
 };
 
@@ -55,16 +54,11 @@ fn settings(included: bool, rounding: Rounding, taxes: &[(&str, u32)]) -> StoreS
         reason: None,
     };
     StoreSettings {
-        currency: gbp(0).currency(),
-        home: Country::parse("GB").unwrap(),
         prices_include_tax: included,
         rounding,
         taxes: taxes.iter().map(rule).collect(),
         shipping: vec![post("post", 3_95), post("nothing", 0), post("medusa", 6_44)],
-        name: "Test".to_owned(),
-        limits: QuantityLimits::default(),
-        guest_lookup_hours: 2,
-        tax_provider: None,
+        ..StoreSettings::plain(gbp(0).currency())
     }
 }
 
