@@ -6,6 +6,7 @@ mod cart_coupons;
 mod cart_lines;
 mod checkout;
 mod complete_checkout;
+mod continue_job;
 mod create_cart;
 mod get_order;
 mod get_product;
@@ -24,6 +25,8 @@ mod send_email;
 mod set_cart_lines;
 mod start_checkout;
 mod try_promotion;
+mod verify;
+mod verify_progress;
 
 pub static ROOMS: &[Room<App>] = &[
     list_products::ROOM,
@@ -48,5 +51,8 @@ pub static ROOMS: &[Room<App>] = &[
     resume_checkout::ROOM,
     payment_webhook::ROOM,
     relay_outbox::ROOM,
+    verify::ROOM,
+    verify_progress::ROOM,
+    continue_job::ROOM,
     health::ROOM,
 ];

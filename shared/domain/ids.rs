@@ -68,6 +68,12 @@ id!(
     "ord_"
 );
 
+id!(
+    /// `job_…`, drawn when a long piece of work begins.
+    JobId,
+    "job_"
+);
+
 impl CartId {
     pub const fn checkout(self) -> CheckoutId {
         CheckoutId(self.0)

@@ -14,6 +14,7 @@ pub mod promotions;
 pub mod readiness;
 pub mod send_email;
 pub mod stock;
+pub mod verify;
 
 use std::{sync::Arc, time::Duration};
 

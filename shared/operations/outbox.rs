@@ -3,11 +3,12 @@
 //! A row is written with its change and marked sent after the broker has it, so an event is sent at least
 //! once and never for a change that did not happen. Whoever is killed in between leaves it to the sweep.
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use offpeak_domain::ids::CheckoutId;
 use time::OffsetDateTime;
 
@@ -26,6 +27,8 @@ const INLINE_PATIENCE: Duration = Duration::from_millis(150);
 const BREAKER_S: i64 = 1;
 /// How long an event that the broker refused rests before it is tried again.
 const REFUSED_REST: time::Duration = time::Duration::hours(1);
+/// Purchases whose events one sweep sends side by side.
+const PURCHASES_AT_ONCE: usize = 8;
 /// Steps of one sweep, so that a tick ends.
 const SWEEP_STEPS_MAX: usize = 50;
 
@@ -95,10 +98,10 @@ pub async fn publish_inline(shop: &Shop, events: Vec<Event>) {
 /// The store's, when marking; the events then are sent again later.
 async fn publish(shop: &Shop, events: &[Event]) -> Result<usize, StoreError> {
     let Some(first) = events.first() else { return Ok(0) };
-    let sent = join_all(events.iter().map(|event| shop.ports.bus.send(&event.message))).await;
+    let sent = join_all(by_session(events).into_iter().map(|it| send_in_order(shop, it))).await;
     let now = shop.ports.clock.now();
     let (mut marks, mut count) = (Vec::with_capacity(events.len()), 0);
-    for (event, sent) in events.iter().zip(sent) {
+    for (event, sent) in sent.into_iter().flatten() {
         match sent {
             Ok(()) => {
                 marks.push(purchases::mark_sent(event, now)?);
@@ -123,6 +126,34 @@ async fn publish(shop: &Shop, events: &[Event]) -> Result<usize, StoreError> {
         purchases::write(shop.ports.documents.as_ref(), first.checkout, marks).await?;
     }
     Ok(count)
+}
+
+/// Events of one session keep their order; all else may go side by side.
+fn by_session(events: &[Event]) -> Vec<Vec<&Event>> {
+    let mut sessions: Vec<Vec<&Event>> = Vec::new();
+    for event in events {
+        let session = &event.message.session;
+        let same = sessions.iter_mut().find(|it| session.is_some() && it[0].message.session == *session);
+        match same {
+            Some(earlier) => earlier.push(event),
+            None => sessions.push(vec![event]),
+        }
+    }
+    sessions
+}
+
+/// One after another; what follows on one that the broker did not take waits, so that it does not overtake it.
+async fn send_in_order<'a>(shop: &Shop, events: Vec<&'a Event>) -> Vec<(&'a Event, Result<(), BusError>)> {
+    let mut sent = Vec::with_capacity(events.len());
+    for event in events {
+        let done = shop.ports.bus.send(&event.message).await;
+        let stop = matches!(done, Err(BusError::Unavailable(_)));
+        sent.push((event, done));
+        if stop {
+            break;
+        }
+    }
+    sent
 }
 
 /// Publishes what one purchase has left unsent.
@@ -157,17 +188,28 @@ pub async fn relay_outbox(shop: &Shop) -> Result<usize, StoreError> {
     Ok(total)
 }
 
-/// Per purchase in order, purchases one after another; a purchase another relay took first is skipped.
+/// Each purchase's events in their order, several purchases side by side; a purchase that another relay took
+/// first is skipped.
 async fn relay(shop: &Shop, due: Vec<Event>) -> Result<usize, StoreError> {
-    let mut sent = 0;
-    for events in due.chunk_by(|a, b| a.checkout == b.checkout) {
-        match publish(shop, events).await {
-            Ok(count) => sent += count,
-            Err(StoreError::Changed { .. }) => sent += events.len(),
-            Err(err) => return Err(err),
+    let mut purchases: Vec<Vec<Event>> = Vec::new();
+    let mut places: HashMap<CheckoutId, usize> = HashMap::new();
+    for event in due {
+        let place = *places.entry(event.checkout).or_insert(purchases.len());
+        if place == purchases.len() {
+            purchases.push(Vec::new());
         }
+        purchases[place].push(event);
     }
-    Ok(sent)
+    let sending = purchases.iter().map(|events| async move {
+        match publish(shop, events).await {
+            Err(StoreError::Changed { .. }) => Ok(events.len()),
+            other => other,
+        }
+    });
+    stream::iter(sending.collect::<Vec<_>>())
+        .buffered(PURCHASES_AT_ONCE)
+        .try_fold(0, |sum, count| std::future::ready(Ok(sum + count)))
+        .await
 }
 
 /// Sends again what was sent since a moment: what a lost broker had acknowledged is lost with it.

@@ -44,10 +44,12 @@ pub enum Container {
     Promotions,
     /// `/promoKey`: one pool of uses: its counter, its customers, its claims. See `documents::promo_use`.
     PromoUse,
+    /// `/jobId`: how far a long piece of work has come.
+    Jobs,
 }
 
 impl Container {
-    pub const ALL: [Container; 10] = [
+    pub const ALL: [Container; 11] = [
         Container::Stores,
         Container::Catalog,
         Container::Lookups,
@@ -58,6 +60,7 @@ impl Container {
         Container::Idem,
         Container::Promotions,
         Container::PromoUse,
+        Container::Jobs,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Container {
             Container::Idem => "idem",
             Container::Promotions => "promotions",
             Container::PromoUse => "promo_use",
+            Container::Jobs => "jobs",
         }
     }
 
@@ -79,9 +83,9 @@ impl Container {
     pub const fn indexed(self) -> &'static [&'static str] {
         match self {
             Container::Listings => &["category", "title", "price", "published", "text"],
-            Container::Purchases => &["due", "sent", "timeline"],
+            Container::Purchases => &["due", "sent", "timeline", "type"],
             Container::Promotions | Container::PromoUse => &["type"],
-            Container::Stock => &["moved"],
+            Container::Stock => &["moved", "type"],
             _ => &[],
         }
     }

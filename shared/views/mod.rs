@@ -8,3 +8,4 @@ pub mod money;
 pub mod order;
 pub mod promotion;
 pub mod refusals;
+pub mod verify;

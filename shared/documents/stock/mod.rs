@@ -2,6 +2,7 @@
 //! the movements that explain every change of what is on hand and what is promised.
 //!
 //! What was written when a store had one location reads as that location.
+mod books;
 mod hold;
 mod level;
 mod movement;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Seen;
 use crate::shared::ports::documents::{Container, Documents, PAGE_MAX, Query, Scope, StoreError};
 
+pub use books::{counted_skus, holds_page, movements_page};
 pub use hold::{hold_id, put_hold, read_hold};
 pub use level::{LEVEL_ID, put_levels, read_levels};
 pub(super) use settings::StockDocument;

@@ -194,7 +194,7 @@ impl Faults {
 
     fn fate(&self, number: u32) -> Option<Fate> {
         if self.last.lock().unwrap().is_some_and(|last| number >= last) {
-            return Some(if number % 2 == 0 { Fate::CrashBefore } else { Fate::CrashAfter });
+            return Some(if number.is_multiple_of(2) { Fate::CrashBefore } else { Fate::CrashAfter });
         }
         match &self.plan {
             Plan::Calm => None,

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use offpeak::shared::ports::documents::Container;
+use offpeak_domain::stock::{Location, StockLocation};
 use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
@@ -18,6 +19,7 @@ use super::{
     faults::Rates,
     planted::Planted,
     prove::{Proved, each_seed},
+    rest::at_rest,
     rooms::Answer,
     time::{in_virtual_time, pass},
     world::{Fleet, World},
@@ -25,6 +27,8 @@ use super::{
 
 const SKU: &str = "LAST-1";
 const UNITS: i64 = 50;
+/// Where they are.
+const LOCATIONS: [(&str, i64); 3] = [("main", 20), ("north", 20), ("south", 10)];
 const BUYERS: usize = 500;
 const INSTANCES: usize = 8;
 /// Calls in a thousand whose process is killed while it works on them, with all else it works on.
@@ -48,6 +52,10 @@ struct Tally {
     refused: BTreeMap<usize, u32>,
     wrongly: Vec<String>,
     undecided: Vec<usize>,
+}
+
+fn location(name: &str) -> StockLocation {
+    StockLocation { name: Location::parse(name).unwrap(), priority: 0, pickup: false, title: name.to_owned() }
 }
 
 struct Sale {
@@ -108,7 +116,11 @@ async fn sold(world: &World) -> i64 {
 }
 
 async fn last_units(seed: u64, planted: Planted) -> Result<Proved, String> {
-    let world = World::new(seed, planted, Manners::BAD, &[(SKU, "5.00", UNITS)]).await;
+    let world = World::new(seed, planted, Manners::BAD, &[(SKU, "5.00", 0)]).await;
+    world.change_settings(|it| it.stock.locations = LOCATIONS.map(|(name, _)| location(name)).to_vec()).await;
+    for (name, units) in LOCATIONS {
+        world.count(SKU, name, units).await;
+    }
     let chance = Chance::stream(seed, "sale");
     let mut buyers = Vec::with_capacity(BUYERS);
     for _ in 0..BUYERS {
@@ -153,7 +165,9 @@ async fn last_units(seed: u64, planted: Planted) -> Result<Proved, String> {
     world.settle().await;
     let more = sale.tally.into_inner().unwrap();
     let sold = sold(&world).await;
+    let verified = at_rest(&world).await;
     judge(&had, &more, (first, sold))?;
+    verified?;
     let started = sale.fleet.started();
     let answered: u32 = had.placed.values().chain(more.placed.values()).sum();
     let trace = world.store.trace();

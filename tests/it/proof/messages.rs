@@ -137,7 +137,8 @@ fn p21_after_a_day_asleep_the_first_request_finds_what_is_free() {
     in_virtual_time(async {
         let world = World::new(1, Planted::Nothing, Manners::GOOD, &[("BELL", "5.00", 3)]).await;
         let gone = Buyer::at_checkout(&world, &[("BELL", 3)]).await;
-        assert_eq!(gone.complete(&world.calm(), "first", "challenge").await.unwrap().status, 202);
+        let answer = gone.complete(&world.calm(), "first", "challenge").await.unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.json());
         assert_eq!(available(&world, "BELL").await, 0);
         pass(24 * 3_600).await;
         assert_eq!(available(&world, "BELL").await, 3, "the hold has lapsed by itself");
@@ -157,7 +158,8 @@ fn p21_deadlines_come_from_messages_not_from_timers() {
     in_virtual_time(async {
         let world = World::new(1, Planted::Nothing, Manners::GOOD, &[("BELL", "5.00", 3)]).await;
         let gone = Buyer::at_checkout(&world, &[("BELL", 3)]).await;
-        assert_eq!(gone.complete(&world.calm(), "first", "challenge").await.unwrap().status, 202);
+        let answer = gone.complete(&world.calm(), "first", "challenge").await.unwrap();
+        assert_eq!(answer.status, 202, "{}", answer.json());
         let fleet = Fleet::new(&world, 1, None);
         for _ in 0..100 {
             let Some(due) = world.broker.next_due() else { break };

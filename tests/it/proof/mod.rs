@@ -4,6 +4,9 @@
 //! Two kinds of cases. *Drawn*: many buyers, everything goes wrong now and then, for as many seeds as one
 //! likes ([`prove`]). *Enumerated*: one scenario, and one thing that happens at its effect number n, for
 //! every n. After either, everything comes to rest and the invariants must hold.
+#![expect(clippy::print_stdout, reason = "what a run of many seeds came to is worth a line each")]
+
+mod backlog;
 mod broker;
 mod buyer;
 mod chance;

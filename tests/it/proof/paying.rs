@@ -205,11 +205,6 @@ fn an_event_that_is_lost_is_noticed() {
     is_noticed(APPROVE, Planted::LosesEvents, "never reached the broker");
 }
 
-#[test]
-fn holds_that_are_kept_are_noticed() {
-    is_noticed(DECLINE, Planted::KeepsHolds, "held");
-}
-
 /// The fate is also tried on the enumeration itself.
 #[test]
 fn an_effect_that_is_the_last_is_the_last() {

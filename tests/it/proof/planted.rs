@@ -12,8 +12,6 @@ pub(super) enum Planted {
     Nothing,
     /// A write is made whatever it was conditional on.
     IgnoresVersions,
-    /// Holds are never given back.
-    KeepsHolds,
     /// Events are said to be sent and are not.
     LosesEvents,
     /// Events are sent before the change they tell of is stored.
@@ -23,16 +21,11 @@ pub(super) enum Planted {
 }
 
 impl Planted {
-    /// The writes that a store with this fault makes; `None`: none, though it says so.
-    pub(super) fn bend<'a>(
-        self,
-        writes: Vec<Write>,
-        found: impl Iterator<Item = Option<&'a Document>>,
-    ) -> Option<Vec<Write>> {
+    /// The writes that a store with this fault makes.
+    pub(super) fn bend<'a>(self, writes: Vec<Write>, found: impl Iterator<Item = Option<&'a Document>>) -> Vec<Write> {
         match self {
-            Planted::KeepsHolds if writes.iter().any(gives_back) => None,
-            Planted::IgnoresVersions => Some(writes.into_iter().zip(found).map(force).collect()),
-            _ => Some(writes),
+            Planted::IgnoresVersions => writes.into_iter().zip(found).map(force).collect(),
+            _ => writes,
         }
     }
 }
@@ -52,10 +45,6 @@ pub(super) fn events(writes: &[Write]) -> Vec<Message> {
         })
     };
     writes.iter().filter_map(event).collect()
-}
-
-fn gives_back(write: &Write) -> bool {
-    body(write).and_then(|it| it.get("state")).and_then(Value::as_str) == Some("released")
 }
 
 fn body(write: &Write) -> Option<&Value> {

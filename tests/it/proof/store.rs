@@ -95,7 +95,7 @@ impl Store {
             found.push((key, self.documents.read(container, partition, write.id()).await?));
         }
         let seen = found.iter().map(|(_, it)| it.as_ref());
-        let Some(writes) = self.planted.bend(writes, seen) else { return Ok(vec![ETag(String::new()); found.len()]) };
+        let writes = self.planted.bend(writes, seen);
         self.watch(&writes);
         let etags = self.documents.write(container, partition, writes).await?;
         let now = Instant::now();
@@ -153,8 +153,11 @@ impl Store {
 
 /// Units that nobody holds and nobody has bought.
 fn free(level: &Value, now: i64) -> i64 {
-    let number = |name: &str| level[name].as_i64().unwrap();
-    let held = level["held"].as_object().unwrap().iter();
-    let live = held.filter(|(minute, _)| minute.parse::<i64>().unwrap() * 60 > now - LATE);
-    number("onHand") - number("allocated") - live.map(|(_, units)| units.as_i64().unwrap()).sum::<i64>()
+    let at = |level: &Value| {
+        let number = |name: &str| level[name].as_i64().unwrap();
+        let held = level["held"].as_object().unwrap().iter();
+        let live = held.filter(|(minute, _)| minute.parse::<i64>().unwrap() * 60 > now - LATE);
+        number("onHand") - number("allocated") - live.map(|(_, units)| units.as_i64().unwrap()).sum::<i64>()
+    };
+    level["locations"].as_object().unwrap().values().map(at).sum()
 }

@@ -11,11 +11,14 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use http::Method;
 use offpeak::shared::{
+    documents::settings,
     operations::import_catalogue::{ImportOptions, import_catalogue, rows::Format},
     ports::{bus::Message, documents::Container, mail::Letter},
 };
-use offpeak_domain::money::Currency;
+use offpeak_domain::{money::Currency, store::StoreSettings};
+use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use ulid::Ulid;
 
@@ -26,7 +29,7 @@ use super::{
     planted::Planted,
     process::Process,
     provider::Provider,
-    rooms,
+    rooms::{self, Request},
     store::Store,
     time::VirtualClock,
 };
@@ -78,6 +81,25 @@ impl World {
         let report = Box::pin(import_catalogue(ports, csv.as_bytes(), Format::Csv, &options)).await.unwrap();
         assert_eq!((report.created, report.refused), (goods.len() as u64, 0), "{report:?}");
         world
+    }
+
+    /// Other settings than a new store has.
+    pub(super) async fn change_settings(self: &Arc<World>, change: impl FnOnce(&mut StoreSettings)) {
+        let process = self.calm();
+        let documents = process.app.shop.ports.documents.as_ref();
+        let seen = settings::read_settings(documents).await.unwrap().unwrap();
+        let mut changed = seen.value;
+        change(&mut changed);
+        let write = settings::put_settings(&changed, Some(&seen.etag)).unwrap();
+        documents.write(Container::Stores, settings::STORE, vec![write]).await.unwrap();
+    }
+
+    /// What a stocktake found at one place.
+    pub(super) async fn count(self: &Arc<World>, sku: &str, location: &str, on_hand: i64) {
+        let request = Request::new(Method::PUT, format!("v1/manage/stock/{sku}")).staff().header("if-match", "*");
+        let answer =
+            request.json(&json!({ "location": location, "onHand": on_hand })).send(&self.calm()).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.json());
     }
 
     /// A message that the broker acknowledges. It must tell of something that is stored.
