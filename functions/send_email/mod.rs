@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::shared::{
     app::App,
     host::room::{Message, Room, TriggerError, working},
-    operations::send_email::send_order_confirmation,
+    operations::send_email::{OrderMail, send_order_mail},
 };
 
 pub(super) const ROOM: Room<App> =
@@ -15,13 +15,14 @@ pub(super) const ROOM: Room<App> =
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase", deny_unknown_fields)]
 enum SendEmailMessage {
     OrderConfirmation { order_id: String },
+    OrderShortfall { order_id: String },
 }
 
 async fn handle(app: &App, message: Message) -> Result<(), TriggerError> {
-    match serde_json::from_slice(&message.body)? {
-        SendEmailMessage::OrderConfirmation { order_id } => {
-            send_order_confirmation(&app.shop, OrderId::parse(&order_id)?).await?;
-        }
-    }
+    let (mail, order_id) = match serde_json::from_slice(&message.body)? {
+        SendEmailMessage::OrderConfirmation { order_id } => (OrderMail::Confirmation, order_id),
+        SendEmailMessage::OrderShortfall { order_id } => (OrderMail::Shortfall, order_id),
+    };
+    send_order_mail(&app.shop, mail, OrderId::parse(&order_id)?).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 use offpeak_domain::{
     address::{Address, Country},
     money::{Currency, Money},
+    payment::CaptureWhen,
     quantity::QUANTITY_MAX,
     rounding::Rounding,
     sku::Sku,
@@ -41,6 +42,8 @@ struct SettingsDocument {
     tax_provider: Option<TaxProviderDocument>,
     #[serde(default)]
     stock: StockDocument,
+    #[serde(default)]
+    payments: PaymentsDocument,
 }
 
 fn guest_lookup_hours() -> u32 {
@@ -122,6 +125,18 @@ struct TaxProviderDocument {
     url: String,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PaymentsDocument {
+    capture: String,
+}
+
+impl Default for PaymentsDocument {
+    fn default() -> PaymentsDocument {
+        PaymentsDocument { capture: CaptureWhen::default().name().to_owned() }
+    }
+}
+
 impl Stored for SettingsDocument {
     const SCHEMA: &'static str = "settings/1";
 }
@@ -166,6 +181,8 @@ fn settings(document: Document) -> Result<Seen<StoreSettings>, StoreError> {
         guest_lookup_hours: value.guest_lookup_hours,
         tax_provider: value.tax_provider.map(|it| TaxProvider { url: it.url }),
         stock: value.stock.into_domain().map_err(unreadable)?,
+        capture: CaptureWhen::parse(&value.payments.capture)
+            .ok_or_else(|| unreadable(format!("capture `{}`", value.payments.capture)))?,
     };
     Ok(Seen { value: settings, etag })
 }
@@ -272,6 +289,7 @@ pub fn put_settings(settings: &StoreSettings, seen: Option<&ETag>) -> Result<Wri
         guest_lookup_hours: settings.guest_lookup_hours,
         tax_provider: settings.tax_provider.as_ref().map(|it| TaxProviderDocument { url: it.url.clone() }),
         stock: (&settings.stock).into(),
+        payments: PaymentsDocument { capture: settings.capture.name().to_owned() },
     };
     put(ID, &document, seen, None)
 }

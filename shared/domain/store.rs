@@ -2,6 +2,7 @@
 use crate::{
     address::{Country, Destination},
     money::{Currency, Money, MoneyError},
+    payment::CaptureWhen,
     quantity::QUANTITY_MAX,
     rounding::{Rounding, RoundingMode},
     shipping,
@@ -80,6 +81,8 @@ pub struct StoreSettings {
     pub tax_provider: Option<TaxProvider>,
     /// Where goods lie and which place serves first.
     pub stock: StockSettings,
+    /// When the money of an order is taken.
+    pub capture: CaptureWhen,
 }
 
 /// Hours that number and e-mail address open an order, unless the settings say otherwise, and the most they may say.
@@ -152,6 +155,7 @@ impl StoreSettings {
             guest_lookup_hours: GUEST_LOOKUP_HOURS,
             tax_provider: None,
             stock: StockSettings::default(),
+            capture: CaptureWhen::default(),
         }
     }
 

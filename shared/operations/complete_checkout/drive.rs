@@ -1,16 +1,14 @@
 //! From wherever the checkout stands to its next rest: placed, waiting for the buyer, or open again.
 use offpeak_domain::{
-    checkout::{ACTION_FOR, Attempt, CheckoutState, Finished, Refusal, Step},
+    checkout::{ACTION_FOR, Attempt, CheckoutState, Refusal, Step},
     ids::CheckoutId,
-    order::{Actor, By, Lifecycle},
-    payment::{Amounts, PaymentFact},
+    payment::PaymentFact,
 };
 use time::OffsetDateTime;
 
 use super::{
-    CompleteError, effects,
+    CompleteError, effects, finalise,
     outbox::{self, Outgoing},
-    payment_events,
 };
 use crate::shared::{
     documents::{
@@ -68,7 +66,7 @@ impl Run {
         self.step(shop, Step::Undoing { refusal }, Vec::new()).await
     }
 
-    fn id(&self) -> CheckoutId {
+    pub(super) fn id(&self) -> CheckoutId {
         self.seen.value.checkout.id
     }
 
@@ -79,7 +77,7 @@ impl Run {
         }
     }
 
-    async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<(), CompleteError> {
+    pub(super) async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<(), CompleteError> {
         if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
             attempt.step = step;
         }
@@ -88,7 +86,12 @@ impl Run {
 
     /// Writes the checkout as it now stands, with what belongs to the same change. Renews the lease; fails
     /// with `Changed` if another run has taken over.
-    async fn save(&mut self, shop: &Shop, also: Vec<Write>, outgoing: Outgoing) -> Result<(), CompleteError> {
+    pub(super) async fn save(
+        &mut self,
+        shop: &Shop,
+        also: Vec<Write>,
+        outgoing: Outgoing,
+    ) -> Result<(), CompleteError> {
         let now = shop.ports.clock.now();
         if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
             match attempt.step {
@@ -145,12 +148,12 @@ pub(super) async fn drive(shop: &Shop, mut run: Run) -> Result<Driven, CompleteE
                 }
             }
             Step::Finalising => {
-                if let Some(order) = finalise(shop, &mut run, &attempt).await? {
+                if let Some(order) = finalise::finalise(shop, &mut run, &attempt).await? {
                     return Ok(Driven::Placed(Box::new(order)));
                 }
             }
             Step::Undoing { refusal } => {
-                if undo(shop, &mut run, &attempt, refusal).await? {
+                if finalise::undo(shop, &mut run, &attempt, refusal).await? {
                     return Ok(Driven::Refused(refusal.clone()));
                 }
             }
@@ -290,82 +293,4 @@ async fn ask_again(shop: &Shop, run: &mut Run, attempt: &Attempt, url: &str) -> 
         Some(payment) => take_answer(shop, run, attempt, payment).await.map(|()| None),
         None => run.undo(shop, Refusal::Declined { reason: "unknown_payment".to_owned() }).await.map(|()| None),
     }
-}
-
-/// Claims the stock, captures the money, places the order with its events. `None`: it must be undone.
-async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Order>, CompleteError> {
-    let id = run.id();
-    let claimed = effects::claim_stock(shop, id, attempt).await?;
-    if !claimed.short.is_empty() {
-        let refusal = Refusal::OutOfStock { short: claimed.short };
-        if !effects::is_captured(shop, id, attempt).await? {
-            run.undo(shop, refusal).await?;
-            return Ok(None);
-        }
-        // Money that is taken is never given back by itself: the order stands, and a person is told.
-        tracing::error!(order.id = %id.order(), "Order {} is paid for, but its goods are short: {refusal:?}", id.order());
-    }
-    let total = attempt.total();
-    let mut paid = Amounts::zero(total.currency());
-    if !total.is_zero() {
-        let Some(payment) = effects::capture(shop, id, attempt).await? else {
-            run.undo(shop, Refusal::Declined { reason: "capture_refused".to_owned() }).await?;
-            return Ok(None);
-        };
-        (paid.authorised, paid.captured) = (payment.authorised, payment.captured);
-        run.said = Some((effects::name(id, attempt), payment.facts));
-    }
-    let now = shop.ports.clock.now();
-    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
-    let mut order = effects::pending_order(&run.seen.value, attempt, now);
-    if let Some(before) = &before {
-        order.created_at = before.value.created_at;
-    }
-    order.payment.authorised = paid.authorised.minor();
-    order.payment.captured = paid.captured.minor();
-    let entry = order.place(claimed.places, &By { actor: Actor::System, at: now });
-    let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
-
-    run.seen.value.checkout.state = CheckoutState::Placed { by: attempt.by.clone() };
-    let mut outgoing = Outgoing::default();
-    outgoing.add(effects::order_placed(&order, now));
-    outgoing.add(effects::confirmation_mail(&order));
-    run.save(shop, vec![write, purchases::add_entry(id, &entry)?], outgoing).await?;
-
-    let events = std::mem::take(&mut run.unpublished);
-    let (ordered, ()) = tokio::join!(effects::mark_cart_ordered(shop, id), outbox::publish_inline(shop, events));
-    if let Err(err) = ordered {
-        // The order stands; the resume message marks the cart.
-        tracing::warn!(error = %crate::shared::ports::chain(&err), order.id = %order.id, "The cart is not yet marked.");
-    }
-    tracing::info!(order.id = %order.id, "Placed order {}.", order.id);
-    Ok(Some(order))
-}
-
-/// Takes everything back that this attempt did. Its own record says that it will never be placed, so
-/// nothing here can harm a winner.
-///
-/// `false`: it cannot be undone any more and goes on.
-async fn undo(shop: &Shop, run: &mut Run, attempt: &Attempt, refusal: &Refusal) -> Result<bool, CompleteError> {
-    let id = run.id();
-    outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
-    match effects::void(shop, id, attempt).await? {
-        // Another run captured before it saw that it was overtaken: from here the only way is forward.
-        effects::Voided::TooLate => return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false),
-        effects::Voided::Done(facts) => run.said = Some((effects::name(id, attempt), facts)),
-    }
-    effects::release_stock(shop, id, attempt).await?;
-    effects::release_uses(shop, &run.seen.value, attempt).await?;
-    effects::unlock_cart(shop, id, attempt).await?;
-    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
-    let (mut also, mut outgoing) = (Vec::new(), Outgoing::default());
-    if let Some(before) = before {
-        outgoing.add(payment_events::release_look(id, attempt.number, shop.ports.clock.now()));
-        let order = Order { lifecycle: Lifecycle::Failed, ..before.value };
-        also.push(purchases::put_order(&order, Some(&before.etag))?);
-    }
-    let checkout = &mut run.seen.value.checkout;
-    checkout.state = CheckoutState::Open;
-    checkout.last = Some(Finished { by: attempt.by.clone(), refusal: refusal.clone(), at: shop.ports.clock.now() });
-    run.save(shop, also, outgoing).await.map(|()| true)
 }

@@ -13,6 +13,7 @@
 mod begin;
 mod drive;
 mod effects;
+mod finalise;
 
 use std::time::Duration;
 
@@ -279,7 +280,9 @@ async fn look(
             }
         }
         CheckoutState::Placed { .. } => {
-            effects::mark_cart_ordered(shop, id).await?;
+            if let Outcome::Placed(order) = effects::placed(shop, id).await? {
+                finalise::after_placing(shop, &order).await?;
+            }
             None
         }
         CheckoutState::Open => None,
@@ -291,12 +294,11 @@ async fn look(
 
 /// Takes over and drives; answers until when it waits for the buyer.
 async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<OffsetDateTime>, CompleteError> {
-    let id = seen.value.checkout.id;
     let run = Run::take_over(shop, seen).await?;
     match drive::drive(shop, run).await? {
         Driven::ActionRequired { until, .. } => Ok(Some(until)),
-        // Whoever comes later finds nothing to do: the cart is seen to here, or this message comes again.
-        Driven::Placed(_) => effects::mark_cart_ordered(shop, id).await.map(|()| None),
+        // Whoever comes later finds nothing to do: what follows is seen to here, or this message comes again.
+        Driven::Placed(order) => finalise::after_placing(shop, &order).await.map(|()| None),
         Driven::Refused(_) => Ok(None),
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment, context};
-use offpeak_domain::{ids::OrderId, money::Money};
+use offpeak_domain::{ids::OrderId, money::Money, order::Lifecycle};
 
 use super::{SettingsError, Shop};
 use crate::shared::{
@@ -17,8 +17,55 @@ use crate::shared::{
     },
 };
 
-const TEXT: &str = "order_confirmation.txt";
-const HTML: &str = "order_confirmation.html";
+/// A mail about one order; each kind goes out once per order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderMail {
+    /// The order is placed.
+    Confirmation,
+    /// It could not be kept: its goods were sold while its payment was under way.
+    Shortfall,
+}
+
+impl OrderMail {
+    const ALL: [OrderMail; 2] = [OrderMail::Confirmation, OrderMail::Shortfall];
+
+    /// The event behind it, by which a repeat is known.
+    pub fn event_id(self, id: OrderId) -> String {
+        match self {
+            OrderMail::Confirmation => format!("order-confirmation-{id}"),
+            OrderMail::Shortfall => format!("order-shortfall-mail-{id}"),
+        }
+    }
+
+    /// Text and HTML, each with its name.
+    const fn templates(self) -> [(&'static str, &'static str); 2] {
+        match self {
+            OrderMail::Confirmation => [
+                ("order_confirmation.txt", include_str!("order_confirmation.txt")),
+                ("order_confirmation.html", include_str!("order_confirmation.html")),
+            ],
+            OrderMail::Shortfall => [
+                ("order_shortfall.txt", include_str!("order_shortfall.txt")),
+                ("order_shortfall.html", include_str!("order_shortfall.html")),
+            ],
+        }
+    }
+
+    /// Whether an order in this state has such a mail.
+    fn fits(self, lifecycle: Lifecycle) -> bool {
+        match self {
+            OrderMail::Confirmation => lifecycle.was_placed(),
+            OrderMail::Shortfall => lifecycle.was_placed() || lifecycle == Lifecycle::Failed,
+        }
+    }
+
+    fn subject(self, id: OrderId, shop: &str) -> String {
+        match self {
+            OrderMail::Confirmation => format!("Your order {} at {shop}", id.number()),
+            OrderMail::Shortfall => format!("Your order {} at {shop} could not be kept", id.number()),
+        }
+    }
+}
 
 static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -26,15 +73,16 @@ static TEMPLATES: LazyLock<Result<Environment<'static>, minijinja::Error>> = Laz
         .set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
     templates.set_trim_blocks(true);
     templates.set_lstrip_blocks(true);
-    templates.add_template(TEXT, include_str!("order_confirmation.txt"))?;
-    templates.add_template(HTML, include_str!("order_confirmation.html"))?;
+    for (name, text) in OrderMail::ALL.into_iter().flat_map(OrderMail::templates) {
+        templates.add_template(name, text)?;
+    }
     Ok(templates)
 });
 
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The event came before its order, or for an order that never was.
-    #[error("there is no placed order {0}")]
+    #[error("there is no order {0} to write about")]
     NoOrder(OrderId),
     #[error("the mail could not be written: {0}")]
     Template(String),
@@ -46,21 +94,21 @@ pub enum SendError {
     Store(#[from] StoreError),
 }
 
-/// Tells the buyer that the order is placed.
+/// Writes to the buyer of an order.
 ///
 /// # Errors
 /// [`SendError`]; the message should come again, and after its last try be looked at by a person.
-pub async fn send_order_confirmation(shop: &Shop, id: OrderId) -> Result<(), SendError> {
+pub async fn send_order_mail(shop: &Shop, mail: OrderMail, id: OrderId) -> Result<(), SendError> {
     let documents = shop.ports.documents.as_ref();
-    let event_id = format!("order-confirmation-{id}");
+    let event_id = mail.event_id(id);
     if purchases::in_inbox(documents, id.checkout(), &event_id).await? {
         return Ok(());
     }
     let order = purchases::read_order(documents, id.checkout()).await?;
-    let order = order.filter(|it| it.value.lifecycle.was_placed()).ok_or(SendError::NoOrder(id))?.value;
+    let order = order.filter(|it| mail.fits(it.value.lifecycle)).ok_or(SendError::NoOrder(id))?.value;
     let settings = shop.settings().await?;
     // minijinja's own text names the template and the line.
-    let letter = write_confirmation(&order, &settings.name, event_id.clone())
+    let letter = write_letter(mail, &order, &settings.name, event_id.clone())
         .map_err(|err| SendError::Template(format!("{err:#}")))?;
     shop.ports.mail.send(&letter).await?;
     match purchases::write(documents, id.checkout(), vec![purchases::add_to_inbox(&event_id)?]).await {
@@ -69,8 +117,9 @@ pub async fn send_order_confirmation(shop: &Shop, id: OrderId) -> Result<(), Sen
     }
 }
 
-fn write_confirmation(order: &Order, shop: &str, event_id: String) -> Result<Letter, minijinja::Error> {
+fn write_letter(mail: OrderMail, order: &Order, shop: &str, event_id: String) -> Result<Letter, minijinja::Error> {
     let templates = TEMPLATES.as_ref().map_err(|err| minijinja::Error::new(err.kind(), err.to_string()))?;
+    let [(text, _), (html, _)] = mail.templates();
     let totals = order.priced.totals;
     let address = &order.buyer.shipping_address;
     let amount = |money: Money| (!money.is_zero()).then(|| money.to_string());
@@ -98,6 +147,7 @@ fn write_confirmation(order: &Order, shop: &str, event_id: String) -> Result<Let
         tax => amount(totals.tax),
         tax_included => amount(totals.tax_included),
         total => totals.total.to_string(),
+        charged => order.payment.captured > 0,
         address => [
             Some(address.name.as_str()),
             Some(address.line1.as_str()),
@@ -111,8 +161,8 @@ fn write_confirmation(order: &Order, shop: &str, event_id: String) -> Result<Let
     Ok(Letter {
         event_id,
         to: order.buyer.email.as_str().to_owned(),
-        subject: format!("Your order {} at {shop}", order.id.number()),
-        text: templates.get_template(TEXT)?.render(&facts)?,
-        html: templates.get_template(HTML)?.render(&facts)?,
+        subject: mail.subject(order.id, shop),
+        text: templates.get_template(text)?.render(&facts)?,
+        html: templates.get_template(html)?.render(&facts)?,
     })
 }

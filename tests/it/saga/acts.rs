@@ -8,7 +8,7 @@ use offpeak::shared::{
         Shop,
         complete_checkout::{CompleteCheckout, CompleteError, Outcome, Rendered, complete_checkout, resume_checkout},
         outbox::relay_outbox,
-        send_email::send_order_confirmation,
+        send_email::{OrderMail, send_order_mail},
     },
     ports::{bus::Message, clock::Clock as _, documents::StoreError, payments::PaymentError},
     views::order::OrderView,
@@ -117,7 +117,11 @@ async fn deliver(shop: &Shop, message: &Message) -> Result<(), String> {
         }
         "mail" => {
             let id = OrderId::parse(text("orderId")).unwrap();
-            Box::pin(send_order_confirmation(shop, id)).await.map_err(|err| format!("{err:?}"))
+            let mail = match text("kind") {
+                "order_confirmation" => OrderMail::Confirmation,
+                _ => OrderMail::Shortfall,
+            };
+            Box::pin(send_order_mail(shop, mail, id)).await.map_err(|err| format!("{err:?}"))
         }
         _ => Ok(()),
     };

@@ -1,5 +1,8 @@
 //! The order of a purchase and what is said about it.
-use offpeak_domain::{checkout::Attempt, ids::CheckoutId};
+use offpeak_domain::{
+    checkout::{Attempt, Shortage},
+    ids::CheckoutId,
+};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -73,6 +76,47 @@ pub(in super::super) fn order_placed(order: &Order, now: OffsetDateTime) -> Mess
             "lines": lines,
         })
         .to_string(),
+    }
+}
+
+/// Goods of a paid purchase were sold while it was paid for. `policy` says what becomes of it: `refund`,
+/// `backorder` or `hold`. One for each attempt.
+pub(in super::super) fn order_shortfall(
+    order: &Order,
+    policy: &str,
+    short: &[Shortage],
+    now: OffsetDateTime,
+) -> Message {
+    let lines: Vec<_> = short
+        .iter()
+        .map(|it| json!({ "sku": it.sku.as_str(), "requested": it.requested, "available": it.available }))
+        .collect();
+    Message {
+        destination: ORDERS_TOPIC.to_owned(),
+        id: format!("order-shortfall-{}-{}", order.id, order.payment.reference),
+        session: Some(order.id.to_string()),
+        subject: "order.shortfall".to_owned(),
+        scheduled: None,
+        body: json!({
+            "orderId": order.id.to_string(),
+            "number": order.id.number(),
+            "at": now.format(&Rfc3339).unwrap_or_default(),
+            "policy": policy,
+            "lines": lines,
+        })
+        .to_string(),
+    }
+}
+
+/// Tells the buyer; of several attempts that fell short the first is told by mail.
+pub(in super::super) fn shortfall_mail(order: &Order) -> Message {
+    Message {
+        destination: MAIL_QUEUE.to_owned(),
+        id: format!("order-shortfall-mail-{}-{}", order.id, order.payment.reference),
+        session: None,
+        subject: "mail.order_shortfall".to_owned(),
+        scheduled: None,
+        body: json!({ "kind": "order_shortfall", "orderId": order.id.to_string() }).to_string(),
     }
 }
 

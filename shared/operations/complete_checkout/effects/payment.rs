@@ -146,6 +146,16 @@ pub(in super::super) async fn still_waits(
     Ok(waits.then(|| url.clone()))
 }
 
+/// The payment, if its money is ours to take; `None`: it is not, and will not be.
+pub(in super::super) async fn authorised(
+    shop: &Shop,
+    id: CheckoutId,
+    attempt: &Attempt,
+) -> Result<Option<Payment>, CompleteError> {
+    let payment = shop.ports.payments.find(&name(id, attempt)).await?;
+    Ok(payment.filter(|it| it.status == PaymentState::Authorised && it.authorised == attempt.total()))
+}
+
 /// Whether the provider has taken this attempt's money.
 pub(in super::super) async fn is_captured(
     shop: &Shop,

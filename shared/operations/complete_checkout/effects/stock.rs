@@ -42,13 +42,15 @@ pub(in super::super) struct Claimed {
     pub(in super::super) short: Vec<Shortage>,
 }
 
-/// Promises the held units for good.
+/// Promises the held units for good; `beyond` also what is not there, for an order that waits.
 pub(in super::super) async fn claim_stock(
     shop: &Shop,
     id: CheckoutId,
     attempt: &Attempt,
+    beyond: bool,
 ) -> Result<Claimed, CompleteError> {
     let from = allocation(shop, attempt).await?;
+    let from = if beyond { from.beyond_limits() } else { from };
     let mut claimed = Claimed { places: Vec::new(), short: Vec::new() };
     for (sku, units) in units(attempt) {
         match stock::claim(&shop.ports, sku, id, units, attempt.fence, &from).await {
