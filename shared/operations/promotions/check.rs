@@ -110,7 +110,8 @@ fn needs(order: &Order, pool: &PoolKey) -> bool {
     needed(&order.priced, &order.buyer.email.customer_key()).iter().any(|it| it.pool == *pool)
 }
 
-/// Whether an order counts as a use of what it was priced with.
+/// Whether an order counts as a use of what it was priced with. One that was cancelled whole gives its uses back
+/// as a work of its own, so it is at rest only when that is done.
 fn lives(order: &Order) -> bool {
-    matches!(order.lifecycle, Lifecycle::Placed)
+    matches!(order.lifecycle, Lifecycle::Placed | Lifecycle::Completed)
 }
