@@ -1,6 +1,7 @@
 //! Every function of this app: one line per room. The tidy test compares with the folders.
 use crate::shared::{app::App, host::room::Room};
 
+mod apply_stock_update;
 mod cart;
 mod cart_coupons;
 mod cart_lines;
@@ -14,6 +15,8 @@ mod health;
 mod issue_coupon_codes;
 mod list_products;
 mod list_promotions;
+mod list_stock_movements;
+mod manage_inventory_sync;
 mod manage_price_lists;
 mod manage_promotions;
 mod manage_stock;
@@ -24,6 +27,7 @@ mod resume_checkout;
 mod send_email;
 mod set_cart_lines;
 mod start_checkout;
+mod sync_inventory;
 mod try_promotion;
 mod verify;
 mod verify_progress;
@@ -47,6 +51,10 @@ pub static ROOMS: &[Room<App>] = &[
     issue_coupon_codes::ROOM,
     try_promotion::ROOM,
     manage_price_lists::ROOM,
+    list_stock_movements::ROOM,
+    apply_stock_update::ROOM,
+    manage_inventory_sync::ROOM,
+    sync_inventory::ROOM,
     send_email::ROOM,
     resume_checkout::ROOM,
     payment_webhook::ROOM,

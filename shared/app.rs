@@ -9,6 +9,7 @@ use offpeak_domain::code::Code;
 use crate::shared::{
     adapters::{
         http_client::HttpClient,
+        inventory_http::{self, InventoryHttp},
         mail_files::{self, MailFiles},
         mail_message::Sender,
         oidc::Oidc,
@@ -27,6 +28,7 @@ use crate::shared::{
         Ports,
         bus::Bus,
         identity::{Caller, Identity},
+        inventory::InventoryFeed,
         mail::Mail,
         payments::Payments,
     },
@@ -40,6 +42,8 @@ const GROUPS_MAX: usize = 20;
 /// What every room is given.
 pub struct App {
     pub shop: Shop,
+    /// Where another system publishes what is on the shelves, if it does.
+    pub inventory: Option<Arc<dyn InventoryFeed>>,
     identity: Arc<dyn Identity>,
 }
 
@@ -57,6 +61,7 @@ impl App {
     /// [`AppError`].
     pub fn build(config: &Config) -> Result<App, AppError> {
         let client = HttpClient::default();
+        let feed_client = client.clone();
         let clock = Arc::new(SystemClock);
         let StoreConfig::Sqlite { file } = &config.store;
         let documents = Arc::new(SqliteDocuments::open(file, clock.clone())?);
@@ -71,12 +76,16 @@ impl App {
         };
         let IdentityConfig::Oidc { issuer, audience } = &config.identity;
         let identity = Arc::new(Oidc::new(client, issuer.as_str(), audience));
-        Ok(App::new(Shop::new(ports), identity))
+        let mut app = App::new(Shop::new(ports), identity);
+        app.inventory = config.inventory.clone().map(|url| {
+            Arc::new(InventoryHttp::new(feed_client, url, inventory_http::PATIENCE)) as Arc<dyn InventoryFeed>
+        });
+        Ok(app)
     }
 
     /// From parts that are made already.
     pub fn new(shop: Shop, identity: Arc<dyn Identity>) -> App {
-        App { shop, identity }
+        App { shop, inventory: None, identity }
     }
 
     /// The shopper who has signed in; groups stand as roles `group:NAME` in the token.

@@ -21,6 +21,8 @@ pub struct Config {
     pub payments: PaymentsConfig,
     pub identity: IdentityConfig,
     pub mail: MailConfig,
+    /// A feed that says what is on the shelves; none unless it is named.
+    pub inventory: Option<Url>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,7 @@ impl Config {
             payments: reader.payments(),
             identity: reader.identity(),
             mail: reader.mail(),
+            inventory: reader.inventory(),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(reader.faults)) }
     }
@@ -244,6 +247,11 @@ impl Reader<'_> {
             None => self.fault("OFFPEAK_IDENTITY_AUDIENCE is missing: this API's name, as in `aud`".to_owned()),
         };
         IdentityConfig::Oidc { issuer, audience }
+    }
+
+    fn inventory(&mut self) -> Option<Url> {
+        let text = self.text("OFFPEAK_INVENTORY_URL")?;
+        Some(self.url("OFFPEAK_INVENTORY_URL", &text))
     }
 
     fn mail(&mut self) -> MailConfig {

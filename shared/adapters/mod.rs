@@ -1,5 +1,6 @@
 //! One folder per technology. Only `app.rs` names them.
 pub mod http_client;
+pub mod inventory_http;
 pub mod keyset;
 pub mod mail_files;
 pub mod mail_message;

@@ -8,6 +8,7 @@ pub mod catalogue_mark;
 pub mod code_tries;
 pub mod coupon_codes;
 pub mod customer_carts;
+pub mod inventory_sync;
 pub mod jobs;
 pub mod listings;
 pub mod lookups;

@@ -1,4 +1,5 @@
 //! One use case per file: load, decide in the domain, store through ports. The only layer that orders I/O.
+pub mod apply_stock_update;
 pub mod carts;
 pub mod checkouts;
 pub mod complete_checkout;
@@ -14,6 +15,7 @@ pub mod promotions;
 pub mod readiness;
 pub mod send_email;
 pub mod stock;
+pub mod sync_inventory;
 pub mod verify;
 
 use std::{sync::Arc, time::Duration};

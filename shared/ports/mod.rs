@@ -4,6 +4,7 @@ pub mod bus;
 pub mod clock;
 pub mod documents;
 pub mod identity;
+pub mod inventory;
 pub mod limits;
 pub mod mail;
 pub mod payments;

@@ -7,6 +7,7 @@ mod hold;
 mod level;
 mod movement;
 mod settings;
+mod sources;
 
 use offpeak_domain::{
     sku::Sku,
@@ -21,6 +22,7 @@ pub use books::{counted_skus, holds_page, movements_page};
 pub use hold::{hold_id, put_hold, read_hold};
 pub use level::{LEVEL_ID, put_levels, read_levels};
 pub(super) use settings::StockDocument;
+pub use sources::{put_sources, read_sources};
 
 pub use movement::{MovementId, create_movement, list_movements, read_movement};
 

@@ -5,6 +5,7 @@
 mod change;
 mod gate;
 mod group;
+mod update;
 
 use std::time::Duration;
 
@@ -24,11 +25,15 @@ use crate::shared::{
         Seen,
         stock::{self, MovementId},
     },
-    ports::{Ports, documents::StoreError},
+    ports::{
+        Ports,
+        documents::{PAGE_MAX, StoreError},
+    },
 };
 
 pub use gate::combine;
 pub use offpeak_domain::stock::Part;
+pub use update::{UpdateError, update};
 
 /// How long one change of one SKU may take, waiting for others included.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,17 +87,32 @@ pub async fn available(ports: &Ports, skus: &[Sku]) -> Result<Vec<i64>, StoreErr
     Ok(units)
 }
 
-/// A page of the ledger, newest first, and where the next page begins.
+/// Movements on one page.
+pub const MOVEMENTS_MAX: usize = PAGE_MAX;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MovementsError {
+    #[error("not a cursor of this list")]
+    Cursor,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A page of the ledger, newest first, and where the next page begins. `limit` is 1 to [`MOVEMENTS_MAX`].
 ///
 /// # Errors
-/// As the store's.
+/// [`MovementsError`].
 pub async fn movements(
     ports: &Ports,
     sku: &Sku,
     limit: usize,
     after: Option<String>,
-) -> Result<(Vec<Entry>, Option<String>), StoreError> {
-    stock::list_movements(ports.documents.as_ref(), sku, limit, after).await
+) -> Result<(Vec<Entry>, Option<String>), MovementsError> {
+    let foreign = after.is_some();
+    match stock::list_movements(ports.documents.as_ref(), sku, limit, after).await {
+        Err(StoreError::Refused(_)) if foreign => Err(MovementsError::Cursor),
+        page => Ok(page?),
+    }
 }
 
 /// Sets what is on the shelf of the first location, with a movement that says by whom.

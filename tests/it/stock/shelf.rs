@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use offpeak::shared::{
     adapters::memory::MemoryDocuments,
     documents::stock::read_books,
-    operations::stock::{self, Expected},
+    operations::{
+        Shop,
+        stock::{self, Expected},
+    },
     ports::{
         Ports,
         clock::Clock,
@@ -177,4 +180,11 @@ impl Documents for Store {
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
         self.inner.query(container, scope, query).await
     }
+}
+
+/// A shop with these products, seven units of each at `main`.
+pub(super) async fn shop(csv: &str) -> Shop {
+    let stand = Stand::new();
+    stand.load(csv).await;
+    Shop::new(stand.ports)
 }

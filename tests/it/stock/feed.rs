@@ -1,0 +1,226 @@
+//! An inventory feed pulled from a small server that behaves, and misbehaves, as the test says.
+use std::{sync::Arc, time::Duration};
+
+use offpeak::shared::{
+    adapters::{http_client::HttpClient, inventory_http::InventoryHttp},
+    operations::{
+        Shop, stock,
+        sync_inventory::{Caution, SyncError, SyncState, Synced, approve_sync, last_sync, sync_inventory},
+    },
+    ports::inventory::FeedError,
+};
+use offpeak_domain::{ids::CheckoutId, sku::Sku, stock::Allocation};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::Mutex,
+    task::JoinHandle,
+};
+
+use super::shelf::{checkout, shop};
+
+/// Answers each request with what is set, then closes.
+struct Publisher {
+    answer: Arc<Mutex<Vec<u8>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    feed: InventoryHttp,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Publisher {
+    async fn start() -> Publisher {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/stock", listener.local_addr().unwrap());
+        let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (answers, requests) = (Arc::clone(&answer), Arc::clone(&asked));
+        let serving = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut piece = [0; 1024];
+                    match stream.read(&mut piece).await.unwrap() {
+                        0 => break,
+                        read => request.extend_from_slice(&piece[..read]),
+                    }
+                }
+                requests.lock().await.push(String::from_utf8(request).unwrap());
+                let answer: Vec<u8> = Vec::clone(&*answers.lock().await);
+                stream.write_all(&answer).await.ok();
+                if answer.is_empty() {
+                    // Says nothing and keeps the line open.
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                }
+                stream.shutdown().await.ok();
+            }
+        });
+        let feed = InventoryHttp::new(HttpClient::default(), url.parse().unwrap(), Duration::from_millis(500));
+        Publisher { answer, asked, feed, serving }
+    }
+
+    async fn says(&self, answer: &str) {
+        *self.answer.lock().await = answer.as_bytes().to_vec();
+    }
+
+    async fn publishes(&self, etag: &str, csv: &str) {
+        let length = csv.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/csv; charset=utf-8\r\netag: \"{etag}\"");
+        self.says(&format!("{head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{csv}")).await;
+    }
+
+    async fn pull(&self, shop: &Shop) -> Result<Synced, SyncError> {
+        sync_inventory(shop, &self.feed, &Caution::default()).await
+    }
+}
+
+/// Ten SKUs with seven units each.
+async fn ten() -> Shop {
+    let rows: String = (0..10).map(|it| format!("S{it},Thing {it},1.00\n")).collect();
+    shop(&format!("sku,title,price\n{rows}")).await
+}
+
+async fn on_hand(shop: &Shop) -> Vec<i64> {
+    let mut all = Vec::new();
+    for it in 0..10 {
+        let sku = Sku::parse(&format!("S{it}")).unwrap();
+        all.push(stock::level(&shop.ports, &sku).await.unwrap().unwrap().value.on_hand());
+    }
+    all
+}
+
+/// A feed of ten rows.
+fn feed(on_hand: [i64; 10]) -> String {
+    let rows: String = on_hand.iter().enumerate().map(|(at, units)| format!("S{at},{units}\n")).collect();
+    format!("sku,onHand\n{rows}")
+}
+
+#[tokio::test]
+async fn a_feed_is_applied_once_and_asked_for_by_its_version() {
+    let (shop, publisher) = (ten().await, Publisher::start().await);
+    publisher.publishes("v1", &feed([9, 7, 7, 7, 7, 7, 7, 7, 7, 20])).await;
+    let Synced::Applied(report) = publisher.pull(&shop).await.unwrap() else { panic!("applied") };
+    assert_eq!((report.rows, report.changed, report.large, report.unchanged), (10, 2, 1, 8));
+    assert_eq!(on_hand(&shop).await, [9, 7, 7, 7, 7, 7, 7, 7, 7, 20]);
+    // What is sold meanwhile is not taken back by the same content, with or without a version.
+    let (sku, id): (_, CheckoutId) = (Sku::parse("S0").unwrap(), checkout(1));
+    let until = shop.ports.clock.now() + Duration::from_secs(600);
+    stock::hold(&shop.ports, &sku, id, 2, 1, until, &Allocation::default()).await.unwrap();
+    let parts = stock::claim(&shop.ports, &sku, id, 2, 1, &Allocation::default()).await.unwrap();
+    stock::ship(&shop.ports, &sku, id.order(), "parcel", &parts).await.unwrap();
+    assert_eq!(publisher.pull(&shop).await.unwrap(), Synced::Unchanged);
+    publisher.says("HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(publisher.pull(&shop).await.unwrap(), Synced::Unchanged);
+    assert_eq!(on_hand(&shop).await[0], 7);
+    let asked = publisher.asked.lock().await;
+    assert!(!asked[0].contains("if-none-match") && asked[1].contains("if-none-match: \"v1\""), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_feed_that_differs_too_much_waits_for_a_person() {
+    let (shop, publisher) = (ten().await, Publisher::start().await);
+    for (version, levels, reason) in [
+        ("v1", [99, 99, 99, 7, 7, 7, 7, 7, 7, 7], "3 of 10 rows differ by more than is usual"),
+        ("v2", [0, 0, 7, 7, 7, 7, 7, 7, 7, 7], "2 of 10 rows would leave a shelf empty"),
+    ] {
+        publisher.publishes(version, &feed(levels)).await;
+        let Synced::Held(report) = publisher.pull(&shop).await.unwrap() else { panic!("held") };
+        assert_eq!(report.held_because.as_deref(), Some(reason));
+        assert!(!report.differences.is_empty());
+        assert_eq!(on_hand(&shop).await, [7; 10]);
+    }
+    assert_eq!(publisher.pull(&shop).await.unwrap(), Synced::Unchanged, "still held");
+    let held = last_sync(&shop).await.unwrap().unwrap();
+    assert_eq!(held.value.state, SyncState::Held);
+    approve_sync(&shop, "another", None, "ada").await.unwrap_err();
+    approve_sync(&shop, &held.value.fingerprint, Some("stale"), "ada").await.unwrap_err();
+    approve_sync(&shop, &held.value.fingerprint, Some(&held.etag.0), "ada").await.unwrap();
+    // Other content than was approved is held again.
+    publisher.publishes("v3", &feed([0, 0, 0, 7, 7, 7, 7, 7, 7, 7])).await;
+    assert!(matches!(publisher.pull(&shop).await.unwrap(), Synced::Held(_)));
+    let held = last_sync(&shop).await.unwrap().unwrap();
+    assert_eq!(held.value.approved, None);
+    approve_sync(&shop, &held.value.fingerprint, None, "ada").await.unwrap();
+    assert!(matches!(publisher.pull(&shop).await.unwrap(), Synced::Applied(_)));
+    assert_eq!(on_hand(&shop).await, [0, 0, 0, 7, 7, 7, 7, 7, 7, 7]);
+}
+
+#[tokio::test]
+async fn a_feed_that_is_gone_slow_halved_or_elsewhere_changes_nothing() {
+    let (shop, publisher) = (ten().await, Publisher::start().await);
+    let csv = feed([8; 10]);
+    let half = format!("HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: {}\r\n\r\n{csv}", csv.len() * 2);
+    let chunk = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{csv}\r\n",
+        csv.len()
+    );
+    let endless = format!("HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\nconnection: close\r\n\r\n{csv}");
+    let huge = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 99999999999\r\n\r\n";
+    let away = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi";
+    let heading = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 4\r\n\r\na,b\n";
+    for (answer, part) in [
+        ("", "does not answer"),
+        (&half, "broke off"),
+        (&chunk, "broke off"),
+        (&endless, "says no length"),
+        (huge, "is longer"),
+        (away, "sends us elsewhere"),
+        (page, "neither text/csv"),
+        (heading, "needs the columns"),
+        ("HTTP/1.1 503 Gone Fishing\r\ncontent-length: 0\r\n\r\n", "does not answer"),
+        ("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "404"),
+    ] {
+        publisher.says(answer).await;
+        let err = publisher.pull(&shop).await.unwrap_err();
+        assert!(err.to_string().contains(part), "{err} instead of {part}");
+        assert_eq!(on_hand(&shop).await, [7; 10]);
+        let noted = last_sync(&shop).await.unwrap().unwrap().value.failure.unwrap();
+        assert!(noted.contains(part), "{noted}");
+    }
+    assert!(publisher.asked.lock().await.len() >= 10);
+    publisher.publishes("v1", &csv).await;
+    assert!(matches!(publisher.pull(&shop).await.unwrap(), Synced::Applied(_)));
+    assert_eq!(on_hand(&shop).await, [8; 10]);
+    assert_eq!(last_sync(&shop).await.unwrap().unwrap().value.failure, None);
+    drop(publisher);
+    let nobody =
+        InventoryHttp::new(HttpClient::default(), "http://127.0.0.1:9/".parse().unwrap(), Duration::from_secs(1));
+    let gone = sync_inventory(&shop, &nobody, &Caution::default()).await.unwrap_err();
+    assert!(matches!(gone, SyncError::Feed(FeedError::Unavailable(_))), "{gone}");
+}
+
+#[tokio::test]
+async fn bad_rows_are_named_and_the_good_ones_applied() {
+    let (shop, publisher) = (ten().await, Publisher::start().await);
+    let csv = format!("{}NOBODY,3\n", feed([9, 7, 7, 7, 7, 7, 7, 7, 7, 7]).replace("S9,7", "S9,many"));
+    publisher.publishes("v1", &csv).await;
+    let Synced::Applied(report) = publisher.pull(&shop).await.unwrap() else { panic!("applied") };
+    let refusals: Vec<_> = report.refusals.iter().map(|it| (it.line, it.reason.as_str())).collect();
+    let unknown = "SKU NOBODY is in no product and was never counted";
+    assert_eq!(refusals, [(11, "`many` is no whole number"), (12, unknown)]);
+    assert_eq!(on_hand(&shop).await, [9, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
+}
+
+/// The store is taken away in the middle, at each write: the next pull goes on and both come to the same.
+#[tokio::test]
+async fn a_pull_that_is_interrupted_is_finished_by_the_next() {
+    for writes in 0..6 {
+        let stand = crate::catalogue::stand::Stand::new();
+        let rows: String = (0..10).map(|it| format!("S{it},Thing {it},1.00\n")).collect();
+        stand.load(&format!("sku,title,price\n{rows}")).await;
+        let (shop, publisher) = (Shop::new(stand.ports.clone()), Publisher::start().await);
+        publisher.publishes("v1", &feed([8, 9, 8, 9, 8, 7, 7, 7, 7, 7])).await;
+        stand.store.allow_writes(writes);
+        publisher.pull(&shop).await.ok();
+        stand.store.allow_writes(i64::MAX);
+        publisher.pull(&shop).await.unwrap();
+        assert_eq!(on_hand(&shop).await, [8, 9, 8, 9, 8, 7, 7, 7, 7, 7], "{writes}");
+        assert_eq!(last_sync(&shop).await.unwrap().unwrap().value.state, SyncState::Applied, "{writes}");
+    }
+}
