@@ -40,6 +40,7 @@ impl Publisher {
         let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (answers, requests) = (Arc::clone(&answer), Arc::clone(&asked));
         let serving = tokio::spawn(async move {
+            let mut silent = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = Vec::new();
@@ -52,11 +53,12 @@ impl Publisher {
                 }
                 requests.lock().await.push(String::from_utf8(request).unwrap());
                 let answer: Vec<u8> = Vec::clone(&*answers.lock().await);
-                stream.write_all(&answer).await.ok();
                 if answer.is_empty() {
                     // Says nothing and keeps the line open.
-                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    silent.push(stream);
+                    continue;
                 }
+                stream.write_all(&answer).await.ok();
                 stream.shutdown().await.ok();
             }
         });
