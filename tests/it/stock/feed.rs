@@ -34,6 +34,7 @@ impl Drop for Publisher {
 }
 
 impl Publisher {
+    #[expect(clippy::disallowed_methods, reason = "a server of its own beside the test")]
     async fn start() -> Publisher {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/stock", listener.local_addr().unwrap());
