@@ -2,13 +2,17 @@
 use crate::shared::{app::App, host::room::Room};
 
 mod apply_stock_update;
+mod cancel_order;
 mod cart;
 mod cart_coupons;
 mod cart_lines;
+mod change_fulfilment;
+mod change_return;
 mod checkout;
 mod complete_checkout;
 mod continue_job;
 mod create_cart;
+mod fulfil_order;
 mod get_order;
 mod get_product;
 mod health;
@@ -17,12 +21,17 @@ mod list_products;
 mod list_promotions;
 mod list_stock_movements;
 mod manage_inventory_sync;
+mod manage_order;
+mod manage_order_cancel;
 mod manage_price_lists;
 mod manage_promotions;
+mod manage_returns;
 mod manage_stock;
 mod merge_cart;
 mod payment_webhook;
+mod refund_order;
 mod relay_outbox;
+mod request_return;
 mod resume_checkout;
 mod send_email;
 mod set_cart_lines;
@@ -45,6 +54,15 @@ pub static ROOMS: &[Room<App>] = &[
     checkout::ROOM,
     complete_checkout::ROOM,
     get_order::ROOM,
+    cancel_order::ROOM,
+    request_return::ROOM,
+    manage_order::ROOM,
+    manage_order_cancel::ROOM,
+    fulfil_order::ROOM,
+    change_fulfilment::ROOM,
+    refund_order::ROOM,
+    manage_returns::ROOM,
+    change_return::ROOM,
     manage_stock::ROOM,
     list_promotions::ROOM,
     manage_promotions::ROOM,

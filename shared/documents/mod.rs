@@ -136,6 +136,7 @@ macro_rules! text_form {
     };
 }
 
+text_form!(location_text, offpeak_domain::stock::Location, offpeak_domain::stock::Location::parse, |it| it.to_string());
 text_form!(sku_text, offpeak_domain::sku::Sku, offpeak_domain::sku::Sku::parse, |it| it.to_string());
 text_form!(currency_text, offpeak_domain::money::Currency, offpeak_domain::money::Currency::parse, |it| it.to_string());
 text_form!(cart_id_text, offpeak_domain::ids::CartId, offpeak_domain::ids::CartId::parse, |it| it.to_string());

@@ -54,6 +54,8 @@ codes! {
     /// Another writer was faster; read again and repeat.
     Conflict = "conflict",
     PaymentDeclined = "payment_declined",
+    /// The order, fulfilment or return is not in a state that allows it.
+    OrderState = "order_state",
     EtagMismatch = "etag_mismatch",
     /// `If-Match` is required here.
     PreconditionRequired = "precondition_required",

@@ -110,6 +110,7 @@ fn status(code: Code) -> StatusCode {
         | Code::CartMerged
         | Code::CompletionInProgress
         | Code::OutOfStock
+        | Code::OrderState
         | Code::PromotionExhausted
         | Code::Conflict => StatusCode::CONFLICT,
         Code::EtagMismatch => StatusCode::PRECONDITION_FAILED,
@@ -152,6 +153,7 @@ fn title(code: Code) -> &'static str {
         Code::PromotionExhausted => "A promotion has been used up",
         Code::Conflict => "Someone else changed this at the same time",
         Code::PaymentDeclined => "The payment was declined",
+        Code::OrderState => "The order does not allow this now",
         Code::EtagMismatch => "The document has changed",
         Code::PreconditionRequired => "The If-Match header is missing",
         Code::BodyTooLarge => "The body is too large",

@@ -1,12 +1,14 @@
 //! A placed order as the store API shows it.
-use offpeak_domain::money::Money;
+use offpeak_domain::{money::Money, order::Entry};
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     cart::{TotalsView, totals_view},
-    checkout::{AddressView, PricedLineView, line_view},
+    checkout::AddressView,
     money::MoneyView,
+    order_parts::{
+        EntryView, FulfilmentView, OrderLineView, RefundView, ReturnView, entry_view, lines, refund_view, rfc3339,
+    },
 };
 use crate::shared::documents::purchases::Order;
 
@@ -24,10 +26,16 @@ pub struct OrderView {
     pub shipping_address: AddressView,
     pub billing_address: Option<AddressView>,
     pub shipping_method: Option<ShippingView>,
-    pub lines: Vec<PricedLineView>,
+    pub lines: Vec<OrderLineView>,
     pub totals: TotalsView,
     pub payment: OrderPaymentView,
     pub placed_at: Option<String>,
+    pub fulfilments: Vec<FulfilmentView>,
+    pub returns: Vec<ReturnView>,
+    pub refunds: Vec<RefundView>,
+    /// Newest first; only where one order is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Vec<EntryView>>,
 }
 
 #[derive(Serialize)]
@@ -42,6 +50,7 @@ pub struct OrderPaymentView {
     pub method: String,
     pub authorised: MoneyView,
     pub captured: MoneyView,
+    pub refunded: MoneyView,
 }
 
 impl From<&Order> for OrderView {
@@ -62,18 +71,28 @@ impl From<&Order> for OrderView {
                 title: it.title.clone(),
                 price: it.price.into(),
             }),
-            lines: order.priced.lines.iter().map(line_view).collect(),
+            lines: lines(order),
             totals: totals_view(&order.priced),
             payment: OrderPaymentView {
                 method: order.payment.method.clone(),
                 authorised: money(order.payment.authorised),
                 captured: money(order.payment.captured),
+                refunded: money(order.payment.refunded),
             },
             placed_at: order.placed_at.and_then(rfc3339),
+            fulfilments: order.fulfilments.iter().map(FulfilmentView::from).collect(),
+            returns: order.returns.iter().map(ReturnView::from).collect(),
+            refunds: order.refunds.iter().map(|it| refund_view(order, it)).collect(),
+            timeline: None,
         }
     }
 }
 
-fn rfc3339(at: OffsetDateTime) -> Option<String> {
-    at.format(&Rfc3339).ok()
+impl OrderView {
+    /// With what happened to it, as its buyer may see it.
+    #[must_use]
+    pub fn with_timeline(mut self, entries: &[Entry]) -> OrderView {
+        self.timeline = Some(entries.iter().map(|it| entry_view(it, false)).collect());
+        self
+    }
 }

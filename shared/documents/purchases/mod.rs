@@ -1,4 +1,5 @@
-//! Container `purchases`, one partition per checkout: `checkout`, `order`, `payments`, `answer:<key>`, `sent:<event>`
+//! Container `purchases`, one partition per checkout: `checkout`, `order`, `payments`, `answer:<key>`, `sent:<event>`,
+//! `change:<key>`, `timeline:<number>`
 //! and the outbox. Everything that happens to one purchase is one atomic batch here.
 mod checkout;
 mod order;
@@ -20,7 +21,10 @@ pub use payments::{PAYMENTS_ID, StoredPayments, note_facts, put_payments, read_p
 
 use std::time::Duration;
 
-use offpeak_domain::{checkout::KEY_KEPT, ids::CheckoutId};
+use offpeak_domain::{
+    checkout::{KEY_KEPT, KeyUse},
+    ids::CheckoutId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, create, parse};
@@ -69,6 +73,37 @@ pub fn add_answer(key_hash: &str, answer: &Answer) -> Result<Write, StoreError> 
     create(answer_id(key_hash), answer, Some(KEY_KEPT.unsigned_abs()))
 }
 
+/// What the change of an idempotency key made, written with the change: the answer may not have been kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Made {
+    pub fingerprint: String,
+    /// The id of the fulfilment, return or refund.
+    pub subject: Option<String>,
+}
+
+impl Stored for Made {
+    const SCHEMA: &'static str = "made/1";
+}
+
+/// # Errors
+/// As the port's.
+pub async fn read_made(
+    documents: &dyn Documents,
+    checkout: CheckoutId,
+    key_hash: &str,
+) -> Result<Option<Made>, StoreError> {
+    let found = documents.read(Container::Purchases, &checkout.to_string(), &made_id(key_hash)).await?;
+    found.map(|document| parse::<Made>(document).map(|seen| seen.value)).transpose()
+}
+
+/// # Errors
+/// `Refused` if the value has no JSON form.
+pub fn add_made(by: &KeyUse, subject: Option<&str>) -> Result<Write, StoreError> {
+    let made = Made { fingerprint: by.fingerprint.clone(), subject: subject.map(str::to_owned) };
+    create(made_id(&by.key), &made, Some(KEY_KEPT.unsigned_abs()))
+}
+
 /// Whether a consumer has worked on this event already.
 ///
 /// # Errors
@@ -98,6 +133,10 @@ pub async fn write(
 
 fn answer_id(key_hash: &str) -> String {
     format!("answer:{key_hash}")
+}
+
+fn made_id(key_hash: &str) -> String {
+    format!("change:{key_hash}")
 }
 
 fn inbox_id(event: &str) -> String {

@@ -4,12 +4,13 @@ use offpeak_domain::{
     order::{FulfilmentStatus, Lifecycle, Order, OrderPayment, PaymentStatus, ShippingMoney},
     pricing::Priced,
     rounding::Rounding,
+    stock::Location,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
-    super::{Minor, Seen, Stored, checkout_id_text, parse, put, stock::MAIN},
+    super::{Minor, Seen, Stored, checkout_id_text, parse, put},
     order_parts::{
         AllocationDocument, FulfilmentDocument, RefundDocument, ReturnDocument, UnitsDocument, WorkDocument,
     },
@@ -142,7 +143,7 @@ impl OrderDocument {
             on_hold: self.on_hold,
             changes: self.changes,
         };
-        let order = if counted { order } else { order.with_all_open(MAIN) };
+        let order = if counted { order } else { order.with_all_open(&Location::main()) };
         let fits = order.units.len() == order.priced.lines.len() && order.units.iter().all(|it| it.adds_up());
         if fits { Ok(order) } else { Err("its units do not add up".to_owned()) }
     }

@@ -2,15 +2,16 @@
 //! and what is still owed. Added after the first orders were written, so the order reads without them.
 use offpeak_domain::{
     order::{
-        Allocation, Fulfilment, FulfilmentState, LineAsk, LineUnits, Parcel, Part, Refund, RefundCause, RefundLine,
+        Allocation, Fulfilment, FulfilmentState, LineAsk, LineUnits, Parcel, Refund, RefundCause, RefundLine,
         RefundState, Return, ReturnLine, ReturnState, Work, WorkKind,
     },
     sku::Sku,
+    stock::{Location, Part},
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::super::{Minor, sku_text};
+use super::super::{Minor, location_text, sku_text};
 
 /// A stored form whose members are those of the domain's type, by name.
 macro_rules! same_members {
@@ -44,7 +45,6 @@ same_members!(
         refunded: u32,
     }
 );
-same_members!(PartDocument = Part { location: String, units: i64 });
 same_members!(AskDocument = LineAsk { line: usize, units: u32 });
 same_members!(
     ReturnLineDocument =
@@ -66,6 +66,26 @@ impl From<i64> for Minor {
 impl From<Minor> for i64 {
     fn from(minor: Minor) -> i64 {
         minor.0
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartDocument {
+    #[serde(with = "location_text")]
+    location: Location,
+    units: i64,
+}
+
+impl From<&Part> for PartDocument {
+    fn from(it: &Part) -> PartDocument {
+        PartDocument { location: it.location.clone(), units: it.units }
+    }
+}
+
+impl From<PartDocument> for Part {
+    fn from(it: PartDocument) -> Part {
+        Part { location: it.location, units: it.units }
     }
 }
 
@@ -269,7 +289,8 @@ enum WorkKindDocument {
     Restock {
         #[serde(with = "sku_text")]
         sku: Sku,
-        location: String,
+        #[serde(with = "location_text")]
+        location: Location,
         units: i64,
     },
     Capture {
@@ -280,6 +301,7 @@ enum WorkKindDocument {
         refund: String,
         amount: Minor,
     },
+    ReleaseClaims,
 }
 
 impl From<&Work> for WorkDocument {
@@ -297,6 +319,7 @@ impl From<&Work> for WorkDocument {
             WorkKind::Refund { refund, amount } => {
                 WorkKindDocument::Refund { refund: refund.clone(), amount: Minor(*amount) }
             }
+            WorkKind::ReleaseClaims => WorkKindDocument::ReleaseClaims,
         };
         WorkDocument { id: work.id.clone(), kind, at: work.at }
     }
@@ -311,6 +334,7 @@ impl From<WorkDocument> for Work {
             WorkKindDocument::Capture { amount } => WorkKind::Capture { amount: amount.0 },
             WorkKindDocument::Void => WorkKind::Void,
             WorkKindDocument::Refund { refund, amount } => WorkKind::Refund { refund, amount: amount.0 },
+            WorkKindDocument::ReleaseClaims => WorkKind::ReleaseClaims,
         };
         Work { id: work.id, kind, at: work.at }
     }

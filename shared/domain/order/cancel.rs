@@ -14,7 +14,7 @@ pub struct Cancel {
 
 impl Order {
     /// Cancels open units. A buyer may only do so while nothing is in a fulfilment. Once nothing is left of
-    /// the order, shipping goes back too.
+    /// the order, shipping goes back too and the promotions' limits are freed.
     ///
     /// # Errors
     /// `NotPlaced`, `Fulfilled`, `NothingLeft`, `NoSuchLine`, `NoUnits`, `TooMany`, `Full`, `Money`.
@@ -55,6 +55,9 @@ impl Order {
             self.give_back(number, &back, shipping, &RefundCause::Cancelled, by, ask.reason.clone())?
         };
         self.owe_void(number, by.at);
+        if whole && !self.priced.discounts.is_empty() {
+            self.owe(number, by.at, WorkKind::ReleaseClaims);
+        }
         self.derive();
         let mut entry = self.entry(by, EntryKind::Cancelled);
         entry.amount = refund.map(|it| self.money(it));

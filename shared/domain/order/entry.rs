@@ -61,6 +61,7 @@ kinds! {
     Placed = "order.placed",
     Cancelled = "order.cancelled",
     Held = "order.held",
+    Released = "order.released",
     Packed = "fulfilment.packed",
     Shipped = "fulfilment.shipped",
     Delivered = "fulfilment.delivered",

@@ -5,6 +5,7 @@
 use time::OffsetDateTime;
 
 use super::{Allocation, By, Entry, EntryKind, LineAsk, Order, OrderRefusal, PaymentStatus, RECORDS_MAX, WorkKind};
+use crate::stock::Location;
 
 /// Most parcels of one fulfilment.
 pub const PARCELS_MAX: usize = 20;
@@ -57,7 +58,7 @@ pub struct Fulfil {
     pub lines: Option<Vec<LineAsk>>,
     pub parcels: Vec<Parcel>,
     /// `None`: from wherever it is promised.
-    pub location: Option<String>,
+    pub location: Option<Location>,
     /// Whether it has left already, or stands packed.
     pub shipped: bool,
 }
@@ -86,7 +87,7 @@ impl Order {
         let number = self.next_change();
         let mut parts = Vec::new();
         for (sku, units) in self.by_sku(&lines) {
-            let taken = self.take(&sku, units, ask.location.as_deref())?;
+            let taken = self.take(&sku, units, ask.location.as_ref())?;
             parts.push(Allocation { sku, parts: taken });
         }
         for LineAsk { line, units } in &lines {

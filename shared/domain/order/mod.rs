@@ -30,7 +30,7 @@ pub use number::{BadNumber, OrderNumber};
 pub use refund::{Refund, RefundAsk, RefundCause, RefundLine, RefundState};
 pub use returns::{ChangeReturn, Return, ReturnLine, ReturnState};
 pub use status::{FulfilmentStatus, Lifecycle, PaymentStatus};
-pub use units::{Allocation, LineAsk, LineUnits, Part};
+pub use units::{Allocation, LineAsk, LineUnits};
 pub use work::{Finished, Outcome, Work, WorkKind};
 
 use crate::{

@@ -57,10 +57,12 @@ impl Order {
         refund_of(&self.priced, line, 0, units).map(Money::minor)
     }
 
-    /// What could be refunded now: captured, less what went back or may go back, in minor units.
+    /// What could be refunded now: captured, less what went back or may go back, in minor units. The provider
+    /// may know of a pending refund already, so that is not counted twice.
     pub fn refundable(&self) -> i64 {
-        let pending = self.refunds.iter().filter(|it| it.state == RefundState::Pending).map(|it| it.amount);
-        let gone = pending.fold(self.payment.refunded.saturating_add(self.payment.disputed), i64::saturating_add);
+        let valid = self.refunds.iter().filter(|it| !matches!(it.state, RefundState::Failed { .. }));
+        let asked = valid.map(|it| it.amount).fold(0, i64::saturating_add);
+        let gone = asked.max(self.payment.refunded).saturating_add(self.payment.disputed);
         self.payment.captured.saturating_sub(gone).max(0)
     }
 
@@ -127,16 +129,5 @@ impl Order {
         self.payment.disputed = amounts.disputed.minor();
         self.derive();
         before != *self
-    }
-
-    /// Takes over what the provider says it holds. An answer that is older than what is known already
-    /// changes nothing: none of these amounts ever falls.
-    pub fn learn(&mut self, authorised: i64, captured: i64, refunded: i64, voided: i64) {
-        let payment = &mut self.payment;
-        payment.authorised = payment.authorised.max(authorised);
-        payment.captured = payment.captured.max(captured);
-        payment.refunded = payment.refunded.max(refunded);
-        payment.voided = payment.voided.max(voided);
-        self.derive();
     }
 }

@@ -2,10 +2,16 @@
 use time::OffsetDateTime;
 
 use super::{
-    Allocation, By, Entry, EntryKind, FulfilmentStatus, Lifecycle, LineUnits, Order, OrderPayment, Part, PaymentStatus,
-    ShippingMoney,
+    Allocation, By, Entry, EntryKind, FulfilmentStatus, Lifecycle, LineUnits, Order, OrderPayment, OrderRefusal,
+    PaymentStatus, ShippingMoney,
 };
-use crate::{checkout::Buyer, ids::OrderId, pricing::Priced, sku::Sku};
+use crate::{
+    checkout::Buyer,
+    ids::OrderId,
+    pricing::Priced,
+    sku::Sku,
+    stock::{Location, Part},
+};
 
 impl Order {
     /// Written before the payment, hidden until it is placed.
@@ -59,6 +65,27 @@ impl Order {
         entry
     }
 
+    /// Holds the order back, or lets it go: then what is due and could not be captured is asked for again.
+    /// `None`: it is as asked already.
+    ///
+    /// # Errors
+    /// `Money`.
+    pub fn set_hold(&mut self, reason: Option<String>, by: &By) -> Result<Option<Entry>, OrderRefusal> {
+        if self.on_hold == reason {
+            return Ok(None);
+        }
+        let number = self.next_change();
+        if reason.is_none() {
+            self.owe_capture(number, by.at)?;
+        }
+        let kind = if reason.is_some() { EntryKind::Held } else { EntryKind::Released };
+        let mut entry = self.entry(by, kind);
+        entry.note = reason.clone().or(self.on_hold.take());
+        self.on_hold = reason;
+        self.derive();
+        Ok(Some(entry))
+    }
+
     /// Nothing may be shipped until a person has looked at it.
     pub fn hold_back(&mut self, reason: &str, by: &By) -> Entry {
         self.on_hold = Some(reason.to_owned());
@@ -72,11 +99,11 @@ impl Order {
     /// As an order written before units were counted must be read: all of it open, all of it at the one
     /// location there was, its money taken at the placing.
     #[must_use]
-    pub fn with_all_open(mut self, location: &str) -> Order {
+    pub fn with_all_open(mut self, location: &Location) -> Order {
         self.units = self.priced.lines.iter().map(|it| LineUnits::new(it.quantity.get())).collect();
         if self.lifecycle.was_placed() {
             for line in self.priced.lines.clone() {
-                let part = Part { location: location.to_owned(), units: i64::from(line.quantity.get()) };
+                let part = Part { location: location.clone(), units: i64::from(line.quantity.get()) };
                 self.promise(&line.sku, vec![part]);
             }
             self.count_captured();

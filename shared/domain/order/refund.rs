@@ -2,9 +2,12 @@
 //! leaves the balance as it was and can be asked for again.
 use time::OffsetDateTime;
 
-use super::{By, Entry, EntryKind, LineAsk, Order, OrderRefusal, RECORDS_MAX, WorkKind, fulfilment::must_have_room};
+use super::{
+    Actor, By, Entry, EntryKind, LineAsk, Order, OrderRefusal, RECORDS_MAX, WorkKind, fulfilment::must_have_room,
+};
 use crate::{
     money::{Money, MoneyError},
+    payment::{FAILED, FactKind, Ledger, PaymentFact},
     pricing::shipping_paid,
 };
 
@@ -53,6 +56,13 @@ pub enum RefundState {
 pub enum RefundAsk {
     Goods { lines: Vec<LineAsk>, shipping: bool },
     Amount(Money),
+}
+
+impl Refund {
+    /// The ledger's name for its failure: a refund goes to the provider under its own id.
+    fn failed_fact(&self) -> String {
+        format!("refund:{}{FAILED}", self.id)
+    }
 }
 
 impl Order {
@@ -166,11 +176,34 @@ impl Order {
         shares.fold(0, i64::saturating_add)
     }
 
-    /// The provider has decided: a refund that failed is as if it had not been asked for. One that ended
-    /// already stays as it is.
+    /// Refunds that the provider had accepted, and that came to nothing after all as the ledger now knows.
+    pub fn note_failed_refunds(&mut self, ledger: &Ledger, at: OffsetDateTime) -> Vec<Entry> {
+        let fails = |it: &&Refund| {
+            let known = |told: &&PaymentFact| told.kind == FactKind::RefundFailed && told.id == it.failed_fact();
+            !matches!(it.state, RefundState::Failed { .. }) && ledger.facts().any(|told| known(&told))
+        };
+        let failed: Vec<(String, i64)> =
+            self.refunds.iter().filter(fails).map(|it| (it.id.clone(), it.amount)).collect();
+        let mut entries = Vec::with_capacity(failed.len());
+        for (id, amount) in failed {
+            let reason = "the provider took it back".to_owned();
+            self.works.retain(|it| !matches!(&it.kind, WorkKind::Refund { refund, .. } if *refund == id));
+            self.settle_refund(&id, &RefundState::Failed { reason: reason.clone() });
+            self.next_change();
+            self.derive();
+            let mut entry = self.entry(&By { actor: Actor::System, at }, EntryKind::RefundFailed);
+            entry.subject = Some(id);
+            entry.amount = Some(self.money(amount));
+            entry.note = Some(reason);
+            entries.push(entry);
+        }
+        entries
+    }
+
+    /// The provider has decided: a refund that failed is as if it had not been asked for.
     pub(super) fn settle_refund(&mut self, id: &str, state: &RefundState) {
-        let pending = |it: &&mut Refund| it.id == id && it.state == RefundState::Pending;
-        let Some(refund) = self.refunds.iter_mut().find(pending) else { return };
+        let open = |it: &&mut Refund| it.id == id && !matches!(it.state, RefundState::Failed { .. });
+        let Some(refund) = self.refunds.iter_mut().find(open) else { return };
         refund.state = state.clone();
         if matches!(state, RefundState::Failed { .. }) {
             for share in &refund.lines {

@@ -9,6 +9,7 @@ use super::{
     Actor, By, Entry, EntryKind, FulfilmentState, LineAsk, Order, OrderRefusal, RECORDS_MAX, RefundCause, WorkKind,
     fulfilment::must_have_room,
 };
+use crate::stock::Location;
 
 /// Goods that are to come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct ChangeReturn {
     /// Whether the money of units that are newly decided goes back.
     pub refund: bool,
     /// Where units are put back on the shelf; `None`: where they came from.
-    pub location: Option<String>,
+    pub location: Option<Location>,
     pub note: Option<String>,
 }
 
@@ -155,7 +156,7 @@ impl Order {
             }
             let restock = new.restock - old.restock;
             if restock > 0 {
-                self.put_back(line, restock, ask.location.as_deref(), number, by);
+                self.put_back(line, restock, ask.location.as_ref(), number, by);
             }
             let decided = new.decided() - old.decided();
             // A unit whose money went back ahead of its return is not refunded again.
@@ -189,11 +190,11 @@ impl Order {
         units.refunded.saturating_sub(units.cancelled.saturating_sub(units.waived)).saturating_sub(decided)
     }
 
-    fn put_back(&mut self, line: usize, units: u32, location: Option<&str>, number: u32, by: &By) {
+    fn put_back(&mut self, line: usize, units: u32, location: Option<&Location>, number: u32, by: &By) {
         let sku = self.priced.lines[line].sku.clone();
         let left = self.fulfilments.iter().flat_map(|it| &it.parts).filter(|it| it.sku == sku);
         let from = left.flat_map(|it| &it.parts).map(|it| it.location.clone()).next();
-        let location = location.map(str::to_owned).or(from).unwrap_or_else(|| "main".to_owned());
+        let location = location.cloned().or(from).unwrap_or_else(Location::main);
         self.owe(number, by.at, WorkKind::Restock { sku, location, units: i64::from(units) });
     }
 

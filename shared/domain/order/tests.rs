@@ -15,6 +15,7 @@ use crate::{
     pricing::{PricedLine, PricedShipping, Totals},
     quantity::Quantity,
     rounding::Rounding,
+    stock::{Location, Part},
     store::Rate,
 };
 
@@ -103,7 +104,7 @@ fn placed(lines: &[(u32, i64)], shipping: Option<i64>, at_placement: bool) -> (O
         let units = i64::from(line.quantity.get());
         // Split over two locations, as an allocation may be.
         let [here, there] = [units / 2, units - units / 2];
-        let part = |location: &str, units| Part { location: location.to_owned(), units };
+        let part = |location: &str, units| Part { location: Location::parse(location).unwrap(), units };
         parts.push((line.sku.clone(), vec![part("east", here), part("west", there)]));
         world.on_hand.insert(line.sku.to_string(), ON_HAND);
         *world.allocated.entry(line.sku.to_string()).or_default() += units;
@@ -194,7 +195,7 @@ fn move_return(order: &mut Order, state: ReturnState) -> Result<(), OrderRefusal
         _ => ReturnLine { restock: it.received.saturating_sub(1), damaged: it.received.min(1), ..*it },
     };
     let lines = it.lines.iter().map(line).collect();
-    let ask = ChangeReturn { state, lines, refund: true, location: Some("west".to_owned()), note: None };
+    let ask = ChangeReturn { state, lines, refund: true, location: Location::parse("west").ok(), note: None };
     order.change_return(&it.id, &ask, &staff()).map(drop)
 }
 
@@ -216,6 +217,7 @@ fn work(order: &mut Order, world: &mut World, well: bool) {
             world.captured += amount;
             assert!(world.captured + world.voided <= world.authorised, "captured above authorised: {order:?}");
         }
+        WorkKind::ReleaseClaims => {}
         WorkKind::Void if well => world.voided = world.authorised - world.captured,
         WorkKind::Refund { amount, .. } if well => {
             world.refunded += amount;
@@ -226,7 +228,13 @@ fn work(order: &mut Order, world: &mut World, well: bool) {
     let outcome = refused.map_or(Outcome::Done, Outcome::Refused);
     order.finish(&work.id, &outcome, NOW).unwrap();
     assert!(order.finish(&work.id, &outcome, NOW).is_none(), "a work ends once");
-    order.learn(world.authorised, world.captured, world.refunded, world.voided);
+    order.follow(&crate::payment::Amounts {
+        authorised: gbp(world.authorised),
+        captured: gbp(world.captured),
+        refunded: gbp(world.refunded),
+        voided: gbp(world.voided),
+        disputed: gbp(0),
+    });
 }
 
 fn check(order: &Order, world: &World) {

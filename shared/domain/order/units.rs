@@ -1,6 +1,9 @@
 //! What became of each unit of a line, and where open units are promised.
 use super::{Order, OrderRefusal};
-use crate::sku::Sku;
+use crate::{
+    sku::Sku,
+    stock::{Location, Part},
+};
 
 /// Counts of one line. A unit is open, cancelled, shipped or returned, one of them; `shipped` counts the
 /// returned ones too, and those packed in a fulfilment.
@@ -16,13 +19,6 @@ pub struct LineUnits {
     pub waived: u32,
     /// Units whose money was given back, or is on its way back.
     pub refunded: u32,
-}
-
-/// Units of one SKU at one location.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    pub location: String,
-    pub units: i64,
 }
 
 /// Where the open units of one SKU are promised.
@@ -128,8 +124,8 @@ impl Order {
     }
 
     /// Takes promised units, from one location or as they come.
-    pub(super) fn take(&mut self, sku: &Sku, units: i64, from: Option<&str>) -> Result<Vec<Part>, OrderRefusal> {
-        let fits = |part: &Part| from.is_none_or(|it| it == part.location);
+    pub(super) fn take(&mut self, sku: &Sku, units: i64, from: Option<&Location>) -> Result<Vec<Part>, OrderRefusal> {
+        let fits = |part: &Part| from.is_none_or(|it| *it == part.location);
         let (mut wanted, mut taken) = (units, Vec::new());
         for allocation in self.allocations.iter_mut().filter(|it| it.sku == *sku) {
             for part in allocation.parts.iter_mut().filter(|it| fits(it)) {

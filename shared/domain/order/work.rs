@@ -2,8 +2,11 @@
 //! happens at most once however often it is tried.
 use time::OffsetDateTime;
 
-use super::{Actor, By, Entry, EntryKind, Order, Part, RefundState};
-use crate::sku::Sku;
+use super::{Actor, By, Entry, EntryKind, Order, RefundState};
+use crate::{
+    sku::Sku,
+    stock::{Location, Part},
+};
 
 /// One thing to do outside the order's partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +25,15 @@ pub enum WorkKind {
     /// The units are not promised any more.
     GiveBack { sku: Sku, parts: Vec<Part> },
     /// The units came back and can be sold again.
-    Restock { sku: Sku, location: String, units: i64 },
+    Restock { sku: Sku, location: Location, units: i64 },
     /// Takes so many minor units of what is authorised.
     Capture { amount: i64 },
     /// Gives back what is authorised and not captured.
     Void,
     /// Gives back so many minor units; `refund` is the refund's id.
     Refund { refund: String, amount: i64 },
+    /// The promotions' limits count this order no more.
+    ReleaseClaims,
 }
 
 impl WorkKind {

@@ -1,10 +1,10 @@
 //! The end of a completion: placed for good, or undone for good.
 use offpeak_domain::{
     checkout::{Attempt, CheckoutState, Finished, Refusal, Shortage, Step},
-    order::{Actor, By, Cancel, Entry, Lifecycle, Part},
+    order::{Actor, By, Cancel, Entry, Lifecycle},
     payment::CaptureWhen,
     sku::Sku,
-    stock::Shortfall,
+    stock::{Part, Shortfall},
 };
 use time::OffsetDateTime;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::shared::{
     documents::purchases::{self, Order},
-    operations::Shop,
+    operations::{Shop, find_order, order_works},
     ports::{documents::StoreError, payments::Payment},
 };
 
@@ -52,10 +52,15 @@ pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> R
 
 /// What follows from a placed order outside its partition: the cart is closed, the number can be looked up,
 /// and what the order owes is done. Each repeatable; the resume look does all of it again.
-pub(super) async fn after_placing(shop: &Shop, order: &Order) -> Result<(), CompleteError> {
+///
+/// Answers when to look again at what could not be done yet.
+pub(super) async fn after_placing(shop: &Shop, order: &Order) -> Result<Option<OffsetDateTime>, CompleteError> {
     let id = order.id.checkout();
-    effects::mark_cart_ordered(shop, id).await?;
-    Ok(())
+    let (marked, named) =
+        tokio::join!(effects::mark_cart_ordered(shop, id), find_order::remember_number(shop, order.id));
+    marked?;
+    named?;
+    if order.works.is_empty() { Ok(None) } else { Ok(order_works::drive(shop, id).await?.again) }
 }
 
 /// Promises the goods for good. Those that were sold while the buyer paid are dealt with as the store's

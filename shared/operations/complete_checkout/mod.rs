@@ -279,12 +279,10 @@ async fn look(
                 _ => finish(shop, seen).await?,
             }
         }
-        CheckoutState::Placed { .. } => {
-            if let Outcome::Placed(order) = effects::placed(shop, id).await? {
-                finalise::after_placing(shop, &order).await?;
-            }
-            None
-        }
+        CheckoutState::Placed { .. } => match effects::placed(shop, id).await? {
+            Outcome::Placed(order) => finalise::after_placing(shop, &order).await?,
+            Outcome::ActionRequired { .. } | Outcome::Refused(_) => None,
+        },
         CheckoutState::Open => None,
     };
     payment_events::settle(shop, id, name).await?;
@@ -298,7 +296,7 @@ async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<Offset
     match drive::drive(shop, run).await? {
         Driven::ActionRequired { until, .. } => Ok(Some(until)),
         // Whoever comes later finds nothing to do: what follows is seen to here, or this message comes again.
-        Driven::Placed(order) => finalise::after_placing(shop, &order).await.map(|()| None),
+        Driven::Placed(order) => finalise::after_placing(shop, &order).await,
         Driven::Refused(_) => Ok(None),
     }
 }

@@ -200,14 +200,18 @@ async fn bring_up(shop: &Shop, id: CheckoutId, told: bool) -> Result<(), SettleE
         let mut changed = apply_ledger(&mut order, &amounts);
         let now = shop.ports.clock.now();
         let entry = hold_if_odd(&mut order, &payments, now);
-        changed |= entry.is_some();
+        let mut entries = order.note_failed_refunds(&payments.ledger, now);
+        entries.extend(entry);
+        changed |= !entries.is_empty();
         if !changed {
             return Ok(());
         }
         let mut outgoing = Outgoing::default();
         outgoing.add(payment_changed(&order, &amounts, now));
         let mut writes = vec![purchases::put_order(&order, Some(&etag))?];
-        writes.extend(entry.map(|it| purchases::add_entry(id, &it)).transpose()?);
+        for entry in &entries {
+            writes.push(purchases::add_entry(id, entry)?);
+        }
         writes.extend(outgoing.rows(id, now)?);
         match purchases::write(documents, id, writes).await {
             Ok(etags) => {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use offpeak_domain::{
     checkout::{Attempt, Refusal, Shortage},
     ids::CheckoutId,
-    order::Part,
     sku::Sku,
-    stock::{Allocation, Location, Rule, StockRefusal},
+    stock::{Allocation, Location, Part, Rule, StockRefusal},
 };
 
 use super::super::CompleteError;
@@ -54,10 +53,7 @@ pub(in super::super) async fn claim_stock(
     let mut claimed = Claimed { places: Vec::new(), short: Vec::new() };
     for (sku, units) in units(attempt) {
         match stock::claim(&shop.ports, sku, id, units, attempt.fence, &from).await {
-            Ok(parts) => {
-                let part = |it: &stock::Part| Part { location: it.location.to_string(), units: it.units };
-                claimed.places.push((sku.clone(), parts.iter().map(part).collect()));
-            }
+            Ok(parts) => claimed.places.push((sku.clone(), parts)),
             Err(err) => note_shortage(Err(err), sku, units, &mut claimed.short)?,
         }
     }
