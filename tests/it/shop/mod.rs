@@ -9,6 +9,7 @@ mod buying;
 mod client;
 mod crowd;
 mod faults;
+mod orders;
 mod platform;
 mod processes;
 mod replayed;
