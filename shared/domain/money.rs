@@ -48,6 +48,14 @@ impl Currency {
         Ok(Currency { code, exponent })
     }
 
+    /// Every currency, by the number of its minor digits.
+    pub fn all() -> impl Iterator<Item = Currency> {
+        [DIGITS_0, DIGITS_2, DIGITS_3, DIGITS_4]
+            .into_iter()
+            .flat_map(|it| it.split(' '))
+            .filter_map(|it| Currency::parse(it).ok())
+    }
+
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.code).unwrap_or_else(|_| unreachable!("a code is ASCII"))
     }
@@ -185,6 +193,36 @@ mod tests {
         }
         assert_eq!(Money::parse("9223372036854775808", currency("EUR")), Err(MoneyError::Overflow));
         assert_eq!(Money::parse("9007199254740993", currency("EUR")).unwrap().minor(), 9_007_199_254_740_993);
+    }
+
+    #[test]
+    fn p11_every_currency_goes_out_and_comes_back() {
+        assert_eq!(Currency::all().count(), 17 + 7 + 2 + DIGITS_2.split(' ').count());
+        for currency in Currency::all() {
+            assert_eq!(Currency::parse(currency.code()), Ok(currency));
+            for minor in [0, 1, -1, 99, 1_234, 9_007_199_254_740_993, i64::MAX, i64::MIN] {
+                let money = Money::new(minor, currency);
+                assert_eq!(Money::parse(&minor.to_string(), currency), Ok(money));
+                // What people read has the currency's digits, and all of them.
+                let text = money.to_string();
+                let (amount, code) = text.split_once(' ').unwrap();
+                assert_eq!(code, currency.code());
+                assert_eq!(amount.split_once('.').map_or(0, |it| it.1.len()), usize::from(currency.exponent()));
+                assert_eq!(amount.replace('.', "").parse::<i64>(), Ok(minor));
+            }
+        }
+    }
+
+    #[test]
+    fn p11_minor_units_follow_the_currency() {
+        let read = |text, code| crate::catalogue::price::parse_price(text, currency(code)).map(Money::minor);
+        assert_eq!(read("80", "JPY"), Ok(80));
+        assert_eq!(read("1.234", "BHD"), Ok(1_234));
+        assert_eq!(read("1.23", "EUR"), Ok(123));
+        assert!(read("80.5", "JPY").is_err() && read("1.2345", "BHD").is_err());
+        let (euro, yen) = (Money::new(1, currency("EUR")), Money::new(1, currency("JPY")));
+        assert_eq!(euro.plus(yen), Err(MoneyError::CurrencyMismatch(currency("EUR"), currency("JPY"))));
+        assert!(euro.minus(yen).is_err() && Money::sum(currency("EUR"), [euro, yen]).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod cart;
 mod load;
 mod orders;
+mod pricing;
 mod server;
 mod size;
 mod start;
@@ -39,6 +40,7 @@ struct Effort {
     requests: u64,
     orders: usize,
     orders_over_http: usize,
+    pricings: usize,
 }
 
 const FULL: Effort = Effort {
@@ -49,9 +51,18 @@ const FULL: Effort = Effort {
     requests: 100_000,
     orders: 5_000,
     orders_over_http: 1_500,
+    pricings: 20_000,
 };
-const QUICK: Effort =
-    Effort { rounds: 3, round_s: 1, starts: 5, writes: 100, requests: 20_000, orders: 500, orders_over_http: 200 };
+const QUICK: Effort = Effort {
+    rounds: 3,
+    round_s: 1,
+    starts: 5,
+    writes: 100,
+    requests: 20_000,
+    orders: 500,
+    orders_over_http: 200,
+    pricings: 2_000,
+};
 
 /// What is compared.
 struct Programs {
@@ -59,6 +70,7 @@ struct Programs {
     bare_hyper: PathBuf,
     bare_warp: PathBuf,
     orders: PathBuf,
+    pricing: PathBuf,
     devhost: PathBuf,
 }
 
@@ -101,6 +113,8 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     cart::measure(&handler, effort, &mut table)?;
     load::memory(&handler, answered, effort, &mut table)?;
     drop(handler);
+    say("pricing");
+    pricing::measure(&programs.pricing, effort, &mut table)?;
     say("orders from cart to placed");
     orders::in_process(&programs.orders, effort, &mut table)?;
     orders::over_http(&programs.handler, &programs.devhost, effort, &mut table)?;
@@ -121,6 +135,7 @@ fn built() -> Result<Programs, Failure> {
         bare_hyper: bench.program("bare_hyper")?,
         bare_warp: bench.program("bare_warp")?,
         orders: bench.program("orders")?,
+        pricing: bench.program("pricing")?,
     })
 }
 
