@@ -10,7 +10,7 @@ pub(crate) const DEVHOST: &str = "OFFPEAK_DEVHOST";
 pub(crate) const STUB_HANDLER: &str = "OFFPEAK_STUB_HANDLER";
 /// The project's commands, as a program.
 pub(crate) const XTASK: &str = "OFFPEAK_XTASK";
-/// A Python that has `aiosmtpd`.
+/// A Python that has `aiosmtpd` and `localstripe`.
 pub(crate) const PYTHON: &str = "OFFPEAK_PYTHON";
 
 /// The path that this variable holds.

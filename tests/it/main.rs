@@ -13,6 +13,7 @@ mod documents_contract;
 mod given;
 mod host;
 mod mail_contract;
+mod payments;
 mod promotions;
 #[cfg(feature = "proof")]
 mod proof;

@@ -8,8 +8,8 @@ use std::{
 
 use crate::{failure::Failure, workspace};
 
-/// The mail server that the SMTP adapter's contract runs against.
-const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+/// The mail server that the SMTP adapter's contract runs against, and the stand-in for Stripe.
+const PACKAGES: [&str; 2] = ["aiosmtpd==1.4.6", "localstripe==1.15.10"];
 
 /// Is there a program of this name on the search path?
 pub(crate) fn found(program: &str) -> bool {
@@ -24,17 +24,17 @@ pub(crate) fn cargo_knows(subcommand: &str) -> bool {
     command.status().is_ok_and(|it| it.success())
 }
 
-/// A Python with `aiosmtpd`, in a folder of its own under the build output; made once.
+/// A Python with [`PACKAGES`], in a folder of its own under the build output; made once.
 pub(crate) fn python() -> Result<PathBuf, Failure> {
     let place = workspace::target().join("tools").join("python");
     let python = place.join("bin").join("python");
-    if quiet(Command::new(&python).args(["-c", "import aiosmtpd"])) {
+    if quiet(Command::new(&python).args(["-c", "import aiosmtpd, localstripe"])) {
         return Ok(python);
     }
     if !found("python3") {
         system_package("python3", "python3")?;
     }
-    println!("tools: a mail server for the tests, in {}", place.display());
+    println!("tools: a mail server and a payment provider for the tests, in {}", place.display());
     if !make_environment(&place) {
         system_package("python3-venv", "a Python that can make environments")?;
         if !make_environment(&place) {
@@ -42,10 +42,10 @@ pub(crate) fn python() -> Result<PathBuf, Failure> {
         }
     }
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", AIOSMTPD]);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
     match install.status() {
         Ok(status) if status.success() => Ok(python),
-        _ => Err(Failure::new(format!("type: {} -m pip install {AIOSMTPD}", python.display()))),
+        _ => Err(Failure::new(format!("type: {} -m pip install {}", python.display(), PACKAGES.join(" ")))),
     }
 }
 

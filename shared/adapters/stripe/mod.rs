@@ -232,7 +232,10 @@ impl Payments for Stripe {
             }
             Err(err) => return Err(err.into()),
         };
-        payment.ok_or_else(|| PaymentError::Unavailable("a captured payment that asks for nothing".into()))
+        match payment {
+            Some(payment) if payment.captured == movement.amount => Ok(payment),
+            _ => Err(PaymentError::Refused(format!("{} was not captured", movement.amount))),
+        }
     }
 
     async fn void(&self, name: &PaymentName, key: &str) -> Result<Option<Payment>, PaymentError> {

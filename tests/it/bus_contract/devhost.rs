@@ -16,14 +16,14 @@ use super::{bus, message, policy};
 use crate::given;
 
 /// A dev host without functions, so that messages stay where they are put.
-struct DevHost {
+pub(crate) struct DevHost {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
     _folder: TempDir,
 }
 
 impl DevHost {
-    fn start() -> DevHost {
+    pub(crate) fn start() -> DevHost {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -3,6 +3,8 @@
 mod broker;
 mod devhost;
 
+pub(crate) use devhost::DevHost;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
