@@ -37,6 +37,7 @@ pub(super) struct Stub {
 }
 
 impl Stub {
+    #[expect(clippy::disallowed_methods, reason = "a server beside the test; aborted with it")]
     pub(super) async fn start(answer: impl Fn(&Sent) -> Option<(u16, Value)> + Send + Sync + 'static) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());

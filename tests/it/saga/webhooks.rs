@@ -2,14 +2,18 @@
 //! late; and money that comes to attempts that were given up.
 use http::HeaderMap;
 use offpeak::shared::{
-    documents::purchases::{read_order, read_payments},
+    documents::{
+        purchases::{read_order, read_payments},
+        settings::{STORE, put_settings, read_settings},
+    },
     operations::{
         Shop,
         complete_checkout::resume_checkout,
         payment_events::{HearError, Heard, hear},
     },
+    ports::documents::{Container, Documents as _},
 };
-use offpeak_domain::order::PaymentStatus;
+use offpeak_domain::{order::PaymentStatus, payment::CaptureWhen};
 use serde_json::json;
 
 use super::{
@@ -246,4 +250,24 @@ async fn an_impossible_story_holds_the_order() {
     settle(world, calm, 2).await.unwrap();
     let order = read_order(world.documents.as_ref(), buyer.checkout).await.unwrap().unwrap().value;
     assert_eq!((order.payment_status, order.on_hold.as_deref()), (PaymentStatus::Overpaid, Some("payment_anomaly")));
+}
+
+/// Where money is taken as goods leave, a placed order is authorised and nothing is captured.
+#[tokio::test]
+async fn with_capture_at_fulfilment_an_order_is_placed_on_what_is_held() {
+    let stage = Stage::new(scenario("approve"), Planted::Nothing).await;
+    let Stage { world, buyer, .. } = &stage;
+    let documents = world.documents.as_ref();
+    let mut settings = read_settings(documents).await.unwrap().unwrap();
+    settings.value.capture = CaptureWhen::AtFulfilment;
+    let write = put_settings(&settings.value, Some(&settings.etag)).unwrap();
+    documents.write(Container::Stores, STORE, vec![write]).await.unwrap();
+    let shop = world.process(&Effects::all_well());
+    assert_eq!(buy(world, &shop, buyer, "first", ("approve", None)).await.unwrap().status, 200);
+    tell_often(&shop, &buyer.checkout.attempt(1)).await;
+    settle(world, &shop, 1).await.unwrap();
+    let order = read_order(documents, buyer.checkout).await.unwrap().unwrap().value;
+    assert_eq!((order.payment_status, order.payment.captured), (PaymentStatus::Authorised, 0));
+    let entry = &world.provider.ledger()[&buyer.checkout.attempt(1)];
+    assert_eq!((entry.authorised, entry.captured, entry.is_held()), (buyer.total.minor(), 0, true));
 }
