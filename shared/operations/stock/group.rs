@@ -96,10 +96,12 @@ pub(super) async fn decide(
         // The first run's hold is new: if it is not, its create is refused, and the record is read then.
         let mut is_new = fence <= 1 && matches!(ask, Ask::Hold { .. });
         loop {
-            let earlier = if is_new { None } else { stock::read_hold(documents, sku, checkout).await? };
-            is_new = false;
+            let guessed = std::mem::take(&mut is_new);
+            let earlier = if guessed { None } else { stock::read_hold(documents, sku, checkout).await? };
             let request = Request { checkout, fence, ask: ask.clone(), earlier };
             match submit(ports, sku, request).await {
+                // What is held already by this checkout itself must not count against it.
+                Some(Reply::Done(Err(StockError::Refused(StockRefusal::Short { .. })))) if guessed => {}
                 Some(Reply::Done(result)) => return result,
                 Some(Reply::Unsure(err)) if unsure == UNSURE_MAX => return Err(err.into()),
                 Some(Reply::Unsure(_)) => unsure += 1,

@@ -26,8 +26,8 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
     let documents = shop.ports.documents.as_ref();
     let before = promo_use::read_counter(documents, &pool).await?;
     let (mut claims, mut wrong, mut after) = (0_u64, Vec::new(), None);
-    // By customer: claims that live, less what their counter says.
-    let mut customers: BTreeMap<String, i64> = BTreeMap::new();
+    // By customer: claims that live, and what their counter says, where there is one.
+    let mut customers: BTreeMap<String, (u32, Option<u32>)> = BTreeMap::new();
     let mut add = |detail: String| wrong.push(Violation::new(Invariant::I5, pool.as_str(), detail));
     loop {
         let page = promo_use::pool(documents, &pool, after).await?;
@@ -36,7 +36,7 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
                 Entry::Claim(claim) if claim.state == UseState::Live => {
                     claims += 1;
                     if customers.len() < CUSTOMERS_MAX || customers.contains_key(&claim.customer) {
-                        *customers.entry(claim.customer.clone()).or_default() += 1;
+                        customers.entry(claim.customer.clone()).or_default().0 += 1;
                     }
                     if let Some(fault) = without_order(shop, claim.order).await? {
                         add(fault);
@@ -44,7 +44,7 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
                 }
                 Entry::Customer { key, live } => {
                     if customers.len() < CUSTOMERS_MAX || customers.contains_key(&key) {
-                        *customers.entry(key).or_default() -= i64::from(live);
+                        customers.entry(key).or_default().1 = Some(live);
                     }
                 }
                 Entry::Claim(_) | Entry::Counter { .. } => {}
@@ -62,8 +62,11 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
         add(format!("{} uses are counted, {claims} are claimed", before.live));
     }
     if customers.len() < CUSTOMERS_MAX {
-        for (_, difference) in customers.iter().filter(|(_, it)| **it != 0) {
-            add(format!("a customer has {difference} claims more than are counted"));
+        // Uses of a pool that is one customer's own are counted once, in all.
+        for (claims, counted) in customers.values().filter_map(|(claims, live)| Some((*claims, (*live)?))) {
+            if claims != counted {
+                add(format!("{counted} uses of one customer are counted, {claims} are claimed"));
+            }
         }
     }
     Ok(Judged::of(vec![Invariant::I5], wrong))

@@ -6,16 +6,17 @@ use offpeak_domain::{
     ids::CheckoutId,
     money::Money,
     order::{FulfilmentState, Lifecycle, Order},
+    uses::UseState,
 };
 use time::Duration;
 
 use super::{Ask, Invariant, Judged, QUIET, VerifyError, Violation};
 use crate::shared::{
     documents::{
-        carts,
+        carts, promo_use,
         purchases::{self, PurchaseRows, StoredCheckout},
     },
-    operations::Shop,
+    operations::{Shop, promotions::claims::needed},
     ports::{
         documents::StoreError,
         payments::{Payment, PaymentState},
@@ -92,6 +93,8 @@ pub(super) async fn judge(shop: &Shop, id: CheckoutId) -> Result<Judged, VerifyE
             wrong.add(Invariant::I2, fault);
         }
         units(order, &mut wrong);
+        invariants.push(Invariant::I5);
+        uses(shop, order, &mut wrong).await?;
     }
     Ok(Judged::of(invariants, wrong.found))
 }
@@ -233,6 +236,21 @@ fn keeps(payment: &Payment) -> bool {
     let Payment { authorised, captured, refunded, voided, .. } = payment;
     let blocked = authorised.minor() - captured.minor() - voided.minor();
     blocked > 0 || captured.minor() > refunded.minor() || matches!(payment.status, PaymentState::ActionRequired { .. })
+}
+
+/// What its discounts need is claimed for as long as it lives. That it is a customer's order is claimed since
+/// there are promotions, so an order from before has no such claim.
+async fn uses(shop: &Shop, order: &Order, wrong: &mut Wrong) -> Result<(), StoreError> {
+    let lives = matches!(order.lifecycle, Lifecycle::Placed | Lifecycle::Completed);
+    for needed in needed(&order.priced, &order.buyer.email.customer_key()) {
+        let claim = promo_use::read_claim(shop.ports.documents.as_ref(), &needed.pool, order.id).await?;
+        let live = claim.is_some_and(|it| it.value.state == UseState::Live);
+        if live != lives && (live || needed.blame.is_some()) {
+            let pool = needed.pool.as_str();
+            wrong.add(Invariant::I5, format!("a use of {pool} is claimed: {live}; the order lives: {lives}"));
+        }
+    }
+    Ok(())
 }
 
 /// Every unit is open, cancelled or shipped, and whatever is open is promised, unless it waits for goods.

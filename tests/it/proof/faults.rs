@@ -119,6 +119,11 @@ impl Faults {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// Counts as if there had been so many effects.
+    pub(super) fn skip_to(&self, count: u32) {
+        self.count.fetch_max(count, Ordering::SeqCst);
+    }
+
     /// The effects so far, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()

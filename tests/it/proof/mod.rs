@@ -10,6 +10,7 @@ mod backlog;
 mod broker;
 mod buyer;
 mod chance;
+mod changing;
 mod enumerate;
 mod faults;
 mod last_units;
