@@ -26,6 +26,7 @@ mod manage_order_cancel;
 mod manage_price_lists;
 mod manage_promotions;
 mod manage_returns;
+mod manage_settings;
 mod manage_stock;
 mod merge_cart;
 mod payment_webhook;
@@ -63,6 +64,7 @@ pub static ROOMS: &[Room<App>] = &[
     refund_order::ROOM,
     manage_returns::ROOM,
     change_return::ROOM,
+    manage_settings::ROOM,
     manage_stock::ROOM,
     list_promotions::ROOM,
     manage_promotions::ROOM,

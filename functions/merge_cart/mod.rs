@@ -4,7 +4,7 @@
 //! answers the same and changes nothing. The guest's token opens nothing of the account's cart.
 use offpeak_domain::{
     ids::CartId,
-    merge::{MergeReason, MergeStrategy, MergedLine},
+    merge::{MergeReason, MergeStrategy, MergedCode, MergedLine},
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,13 @@ struct MergeCartView {
     /// The strategy of the first call.
     strategy: &'static str,
     report: Vec<MergedLineView>,
+    codes: Vec<MergedCodeView>,
+}
+
+#[derive(Serialize)]
+struct MergedCodeView {
+    code: String,
+    kept: bool,
 }
 
 #[derive(Serialize)]
@@ -61,9 +68,14 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let view = MergeCartView {
         cart: CartView::new(&own.cart, &own.token),
         strategy: record.strategy.name(),
-        report: record.lines.iter().map(line_view).collect(),
+        report: record.report.lines.iter().map(line_view).collect(),
+        codes: record.report.codes.iter().map(code_view).collect(),
     };
     Ok(Reply::ok(&view)?.etag(&own.cart.etag.0))
+}
+
+fn code_view(code: &MergedCode) -> MergedCodeView {
+    MergedCodeView { code: code.code.to_string(), kept: code.kept }
 }
 
 fn line_view(line: &MergedLine) -> MergedLineView {

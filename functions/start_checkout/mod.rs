@@ -25,7 +25,8 @@ pub(super) const ROOM: Room<App> =
 struct StartCheckoutBody {
     cart_id: String,
     email: String,
-    shipping_address: AddressView,
+    /// Only whoever collects needs none.
+    shipping_address: Option<AddressView>,
     billing_address: Option<AddressView>,
     shipping_method: String,
 }
@@ -36,7 +37,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let cart = CartId::parse(&body.cart_id)?;
     let choices = ChoicesBody {
         email: Some(body.email),
-        shipping_address: Some(body.shipping_address),
+        shipping_address: body.shipping_address,
         billing_address: body.billing_address,
         shipping_method: Some(body.shipping_method),
     };

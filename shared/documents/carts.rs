@@ -2,7 +2,7 @@
 use offpeak_domain::{
     cart::{Cart, CartLine, CartState},
     ids::{CartId, OrderId},
-    merge::{MergeReason, MergeStrategy, MergedLine},
+    merge::{MergeReason, MergeReport, MergeStrategy, MergedCode, MergedLine},
     money::{Currency, Money},
     promotion::CouponCode,
     quantity::Quantity,
@@ -38,7 +38,7 @@ impl StoredCart {
 pub struct MergeRecord {
     pub guest: CartId,
     pub strategy: MergeStrategy,
-    pub lines: Vec<MergedLine>,
+    pub report: MergeReport,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,6 +48,15 @@ struct MergeDocument {
     guest: CartId,
     strategy: String,
     lines: Vec<MergedLineDocument>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<MergedCodeDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MergedCodeDocument {
+    code: String,
+    kept: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,10 +80,12 @@ impl From<&MergeRecord> for MergeDocument {
             result: it.result,
             reason: it.reason.map(|it| it.name().to_owned()),
         };
+        let code = |it: &MergedCode| MergedCodeDocument { code: it.code.to_string(), kept: it.kept };
         MergeDocument {
             guest: record.guest,
             strategy: record.strategy.name().to_owned(),
-            lines: record.lines.iter().map(line).collect(),
+            lines: record.report.lines.iter().map(line).collect(),
+            codes: record.report.codes.iter().map(code).collect(),
         }
     }
 }
@@ -92,11 +103,18 @@ impl MergeDocument {
                 reason,
             })
         };
+        let code = |it: MergedCodeDocument| {
+            let code = CouponCode::parse(&it.code).map_err(|err| err.to_string())?;
+            Ok::<_, String>(MergedCode { code, kept: it.kept })
+        };
         let strategy = MergeStrategy::parse(&self.strategy);
         Ok(MergeRecord {
             guest: self.guest,
             strategy: strategy.ok_or_else(|| format!("unknown merge strategy {}", self.strategy))?,
-            lines: self.lines.into_iter().map(line).collect::<Result<_, _>>()?,
+            report: MergeReport {
+                lines: self.lines.into_iter().map(line).collect::<Result<_, _>>()?,
+                codes: self.codes.into_iter().map(code).collect::<Result<_, _>>()?,
+            },
         })
     }
 }

@@ -196,15 +196,6 @@ impl Cart {
         Ok(())
     }
 
-    /// Takes over the codes of another cart, as far as there is room.
-    pub fn take_codes(&mut self, codes: &[CouponCode]) {
-        for code in codes {
-            if self.codes.len() < CODES_MAX && !self.codes.contains(code) {
-                self.codes.push(code.clone());
-            }
-        }
-    }
-
     /// Takes a code off; whether it was on.
     ///
     /// # Errors

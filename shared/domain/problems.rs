@@ -4,6 +4,7 @@ use crate::{
     cart::CartLine,
     money::{Currency, Money},
     offer::Offer,
+    pricing::{Priced, PricingProblem, SkipReason},
     sku::Sku,
     store::QuantityLimits,
 };
@@ -31,6 +32,8 @@ pub enum CartProblem {
     CurrencyChanged { was: Currency, now: Currency },
     /// The tax service does not answer: tax is shown by the store's own table.
     TaxEstimated,
+    /// A code takes nothing off; `reason` as in the promotions that were skipped.
+    CodeNotApplied { code: String, reason: &'static str },
 }
 
 impl CartProblem {
@@ -47,6 +50,7 @@ impl CartProblem {
             CartProblem::ShippingUnavailable { .. } => "shipping_unavailable",
             CartProblem::CurrencyChanged { .. } => "currency_changed",
             CartProblem::TaxEstimated => "tax_estimated",
+            CartProblem::CodeNotApplied { .. } => "code_not_applied",
         }
     }
 
@@ -62,7 +66,8 @@ impl CartProblem {
             CartProblem::TooManyUnits { .. }
             | CartProblem::ShippingUnavailable { .. }
             | CartProblem::CurrencyChanged { .. }
-            | CartProblem::TaxEstimated => None,
+            | CartProblem::TaxEstimated
+            | CartProblem::CodeNotApplied { .. } => None,
         }
     }
 
@@ -71,7 +76,10 @@ impl CartProblem {
     pub const fn blocks(&self) -> bool {
         !matches!(
             self,
-            CartProblem::PriceChanged { .. } | CartProblem::CurrencyChanged { .. } | CartProblem::TaxEstimated
+            CartProblem::PriceChanged { .. }
+                | CartProblem::CurrencyChanged { .. }
+                | CartProblem::TaxEstimated
+                | CartProblem::CodeNotApplied { .. }
         )
     }
 }
@@ -115,6 +123,26 @@ pub fn of_lines(
         problems.push(CartProblem::TooManyUnits { quantity, maximum });
     }
     problems
+}
+
+/// What pricing found: goods without a price here, and codes that take nothing off.
+pub fn of_pricing(priced: &Priced, problems: &mut Vec<CartProblem>) {
+    for problem in &priced.problems {
+        let PricingProblem::NoPrice { sku } = problem else { continue };
+        let unavailable = CartProblem::Unavailable { sku: sku.clone() };
+        if !problems.contains(&unavailable) {
+            problems.push(unavailable);
+        }
+    }
+    for skipped in &priced.skipped {
+        let Some(code) = &skipped.code else { continue };
+        // Whether a code that is for others exists is nobody's business.
+        let reason = match &skipped.reason {
+            SkipReason::WrongCustomer => SkipReason::UnknownCode.name(),
+            reason => reason.name(),
+        };
+        problems.push(CartProblem::CodeNotApplied { code: code.to_string(), reason });
+    }
 }
 
 #[cfg(test)]

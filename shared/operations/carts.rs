@@ -20,6 +20,7 @@ use super::{
     SettingsError, Shop,
     promotions::quote::{Asked, Freshness, QuoteError, quote},
     sha256,
+    taxes::TaxedBasket,
 };
 use crate::shared::{
     documents::{
@@ -69,6 +70,9 @@ pub enum CartError {
     Refused(#[from] CartRefusal),
     #[error("the cart has changed")]
     Changed,
+    /// Others changed the cart again and again meanwhile.
+    #[error("another change was faster")]
+    Busy,
     #[error(transparent)]
     Pricing(#[from] PricingError),
     #[error(transparent)]
@@ -194,7 +198,7 @@ pub async fn change_cart<T: Send>(
             Err(err) => return Err(err.into()),
         }
     }
-    Err(CartError::Changed)
+    Err(CartError::Busy)
 }
 
 /// An open cart of a store that sells in another currency by now moves with the store at its next change.
@@ -244,8 +248,10 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let problems = problems(shop, &settings, &cart, &offers).await?;
+    let mut problems = problems(shop, &settings, &cart, &offers).await?;
     let sellable = sellable(&cart, &offers);
+    let basket = TaxedBasket { lines: &sellable, destination: None, method: None };
+    let taxes = shop.taxes.shown(&settings, &basket).await?;
     let asked = Asked {
         lines: &sellable,
         codes: &cart.codes,
@@ -254,9 +260,13 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
         email: None,
         destination: None,
         method: None,
-        taxes: None,
+        taxes: taxes.provided.as_deref(),
     };
     let priced = quote(shop, &settings, &asked, Freshness::Browsing).await?;
+    problems::of_pricing(&priced, &mut problems);
+    if taxes.estimated {
+        problems.push(CartProblem::TaxEstimated);
+    }
     Ok(PricedCart { cart, etag, offers, priced, problems })
 }
 

@@ -7,7 +7,7 @@ use offpeak_domain::{
     checkout::{Buyer, Checkout, CheckoutState},
     ids::{CartId, CheckoutId, OrderId},
     pricing::{Priced, PricingError},
-    problems::CartProblem,
+    problems::{self, CartProblem},
     sku::Sku,
     store::{ShippingRate, StoreSettings},
 };
@@ -16,6 +16,7 @@ use super::{
     SettingsError, Shop,
     carts::{self, CartError},
     promotions::quote::{Asked, Freshness, QuoteError, quote},
+    taxes::TaxedBasket,
 };
 use crate::shared::{
     documents::{
@@ -57,6 +58,9 @@ pub enum CheckoutError {
     /// `email`, `shippingAddress` and `shippingMethod` are needed to begin.
     #[error("{field} is missing")]
     Missing { field: &'static str },
+    /// The method does not reach the address; these do.
+    #[error("{method} does not reach the address")]
+    ShippingUnavailable { method: String, options: Vec<ShippingRate> },
     #[error("the cart is being paid for")]
     Locked,
     #[error("the cart has been ordered as {order}")]
@@ -173,8 +177,12 @@ async fn write_choices(
         if before.is_none() && !may_create {
             return Err(CheckoutError::NotFound);
         }
-        let stored = apply(before.as_ref().map(|it| &it.value), id, token_hash, choices)?;
-        must_reach(&settings, &stored.checkout)?;
+        let choices = with_pickup(&settings, before.as_ref().map(|it| &it.value.checkout), choices);
+        let stored = apply(before.as_ref().map(|it| &it.value), id, token_hash, &choices)?;
+        // What was chosen before and no longer reaches is a problem of the checkout, not of this change.
+        if choices.shipping_address.is_some() || choices.shipping_method.is_some() {
+            must_reach(&settings, &stored.checkout)?;
+        }
         // A repeat changes nothing, so it writes nothing.
         if let Some(before) = before.as_ref().filter(|it| it.value == stored) {
             return Ok((false, before.clone()));
@@ -193,6 +201,22 @@ async fn write_choices(
         }
     }
     Err(CheckoutError::Busy)
+}
+
+/// Whoever collects needs no address: the place's own stands for it.
+fn with_pickup(settings: &StoreSettings, before: Option<&Checkout>, choices: &Choices) -> Choices {
+    let mut choices = choices.clone();
+    let pickup = choices.shipping_method.as_ref().and_then(|method| {
+        let mut rates = settings.shipping.iter().filter(|it| it.method == *method);
+        rates.find_map(|it| it.pickup.as_ref())
+    });
+    if let Some(pickup) = pickup
+        && before.is_none()
+        && choices.shipping_address.is_none()
+    {
+        choices.shipping_address = Some(pickup.address.clone());
+    }
+    choices
 }
 
 fn apply(
@@ -235,13 +259,36 @@ fn apply(
     Ok(after)
 }
 
-fn must_reach(settings: &StoreSettings, checkout: &Checkout) -> Result<(), PricingError> {
+/// The chosen method, if it still reaches the address; else it is a problem.
+pub(super) fn reaching<'a>(
+    settings: &StoreSettings,
+    destination: &Destination,
+    method: &'a str,
+    problems: &mut Vec<CartProblem>,
+) -> Option<&'a str> {
+    if settings.shipping_options(destination).iter().any(|it| it.method == method) {
+        return Some(method);
+    }
+    problems.push(CartProblem::ShippingUnavailable { method: method.to_owned() });
+    None
+}
+
+fn must_reach(settings: &StoreSettings, checkout: &Checkout) -> Result<(), CheckoutError> {
     let destination = Destination::from(&checkout.buyer.shipping_address);
     let options = settings.shipping_options(&destination);
-    if options.iter().any(|it| it.method == checkout.shipping_method) {
-        return Ok(());
+    let Some(rate) = options.iter().find(|it| it.method == checkout.shipping_method) else {
+        return Err(CheckoutError::ShippingUnavailable {
+            method: checkout.shipping_method.clone(),
+            options: options.into_iter().cloned().collect(),
+        });
+    };
+    // Goods are not sent to the place where someone else would collect them.
+    let to_pickup =
+        |it: &ShippingRate| it.pickup.as_ref().is_some_and(|it| it.address == checkout.buyer.shipping_address);
+    if rate.pickup.is_none() && settings.shipping.iter().any(to_pickup) {
+        return Err(CheckoutError::Missing { field: "shippingAddress" });
     }
-    Err(PricingError::no_such_method(&checkout.shipping_method, &destination))
+    Ok(())
 }
 
 async fn show(shop: &Shop, seen: Seen<StoredCheckout>, token: &str) -> Result<PricedCheckout, CheckoutError> {
@@ -276,9 +323,12 @@ async fn price_checkout(
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let problems = carts::problems(shop, &settings, cart, &offers).await?;
+    let mut problems = carts::problems(shop, &settings, cart, &offers).await?;
     let lines = carts::sellable(cart, &offers);
     let destination = Destination::from(&checkout.buyer.shipping_address);
+    let method = reaching(&settings, &destination, &checkout.shipping_method, &mut problems);
+    let taxes =
+        shop.taxes.shown(&settings, &TaxedBasket { lines: &lines, destination: Some(&destination), method }).await?;
     let asked = Asked {
         lines: &lines,
         codes: &cart.codes,
@@ -286,10 +336,14 @@ async fn price_checkout(
         order: Some(checkout.id.order()),
         email: Some(&checkout.buyer.email),
         destination: Some(&destination),
-        method: Some(&checkout.shipping_method),
-        taxes: None,
+        method,
+        taxes: taxes.provided.as_deref(),
     };
     let priced = quote(shop, &settings, &asked, Freshness::Browsing).await?;
+    problems::of_pricing(&priced, &mut problems);
+    if taxes.estimated {
+        problems.push(CartProblem::TaxEstimated);
+    }
     let shipping_options = options(&settings, &checkout);
     Ok(PricedCheckout { checkout, etag, priced, shipping_options, problems })
 }

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 use offpeak_domain::{
     cart::{Cart, CartRefusal, CartState},
     ids::CartId,
-    merge::{self, ForSale, MergeStrategy},
+    merge::{self, ForSale, MergeReport, MergeStrategy},
     money::Currency,
     sku::Sku,
 };
@@ -113,7 +113,7 @@ pub async fn merge_cart(
             Err(err) => return Err(err),
         }
     }
-    Err(CartError::Changed)
+    Err(CartError::Busy)
 }
 
 /// One step further, or the end; `None`: look again.
@@ -125,7 +125,7 @@ async fn merge_once(
     strategy: MergeStrategy,
 ) -> Result<Option<(Seen<StoredCart>, MergeRecord)>, CartError> {
     let id = guest.value.cart.id;
-    let nothing = MergeRecord { guest: id, strategy, lines: Vec::new() };
+    let nothing = MergeRecord { guest: id, strategy, report: MergeReport::default() };
     let CartState::Merged { into } = guest.value.cart.state else {
         if guest.value.cart.owner.is_some() {
             // A customer's own cart: there is nothing to merge with itself, and no other's is taken.
@@ -183,9 +183,8 @@ async fn take(
     price_in_store_currency(shop, &mut stored.cart).await?;
     let settings = shop.settings().await?;
     let for_sale = for_sale(shop, guest, &stored.cart).await?;
-    let lines = merge::merge(&guest.lines, &mut stored.cart, strategy, &for_sale, &settings.limits);
-    stored.cart.take_codes(&guest.codes);
-    let record = MergeRecord { guest: guest.id, strategy, lines };
+    let report = merge::merge(guest, &mut stored.cart, strategy, &for_sale, &settings.limits);
+    let record = MergeRecord { guest: guest.id, strategy, report };
     if stored.merges.len() >= MERGES_KEPT {
         let oldest = stored.merges.remove(0);
         store_report(shop, oldest.guest, &oldest).await?;
@@ -260,7 +259,7 @@ async fn find_or_make(shop: &Shop, customer: &Customer) -> Result<(Seen<StoredCa
             Err(err) => return Err(err.into()),
         }
     }
-    Err(CartError::Changed)
+    Err(CartError::Busy)
 }
 
 async fn make(shop: &Shop, customer: &Customer) -> Result<(Seen<StoredCart>, CustomerCart), CartError> {

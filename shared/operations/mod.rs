@@ -17,8 +17,10 @@ pub mod product_view;
 pub mod promotions;
 pub mod readiness;
 pub mod send_email;
+pub mod settings;
 pub mod stock;
 pub mod sync_inventory;
+pub mod taxes;
 pub mod verify;
 
 use std::{sync::Arc, time::Duration};
@@ -28,12 +30,13 @@ use offpeak_domain::store::StoreSettings;
 use sha2::{Digest, Sha256};
 
 use crate::shared::{
-    documents::settings,
+    documents::settings::read_settings,
     ports::{Ports, documents::StoreError},
 };
 use offers::Catalogue;
 use outbox::Publisher;
 use promotions::book::Book;
+use taxes::TaxDesk;
 
 /// How old the settings may be that a price is shown with; a completion reads the latest.
 const SETTINGS_LIVE: Duration = Duration::from_secs(10);
@@ -45,6 +48,7 @@ pub struct Shop {
     pub catalogue: Catalogue,
     pub publisher: Publisher,
     pub promotions: Book,
+    pub taxes: TaxDesk,
     settings: Option<Cache<(), Arc<StoreSettings>>>,
 }
 
@@ -53,7 +57,8 @@ impl Shop {
         let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
         let catalogue = Catalogue::new(ports.clone());
         let (publisher, promotions) = (Publisher::default(), Book::default());
-        Shop { ports, catalogue, publisher, promotions, settings: Some(settings) }
+        let taxes = TaxDesk::new(ports.taxes.clone());
+        Shop { ports, catalogue, publisher, promotions, taxes, settings: Some(settings) }
     }
 
     /// With nothing remembered from call to call: what happens follows from the store alone, and from no clock
@@ -61,7 +66,8 @@ impl Shop {
     pub fn without_memory(ports: Ports) -> Shop {
         let catalogue = Catalogue::keeping(ports.clone(), Duration::ZERO);
         let (publisher, promotions) = (Publisher::default(), Book::keeping(Duration::ZERO));
-        Shop { ports, catalogue, publisher, promotions, settings: None }
+        let taxes = TaxDesk::new(ports.taxes.clone());
+        Shop { ports, catalogue, publisher, promotions, taxes, settings: None }
     }
 
     /// The store's settings, at most [`SETTINGS_LIVE`] old.
@@ -82,7 +88,7 @@ impl Shop {
     /// # Errors
     /// [`SettingsError`].
     pub async fn settings_latest(&self) -> Result<Arc<StoreSettings>, SettingsError> {
-        let seen = settings::read_settings(self.ports.documents.as_ref()).await?.ok_or(SettingsError::NotSetUp)?;
+        let seen = read_settings(self.ports.documents.as_ref()).await?.ok_or(SettingsError::NotSetUp)?;
         let settings = Arc::new(seen.value);
         if let Some(kept) = &self.settings {
             kept.insert((), settings.clone()).await;

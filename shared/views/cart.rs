@@ -34,6 +34,8 @@ pub struct CartView {
     pub discounts: Vec<DiscountView>,
     pub skipped_promotions: Vec<SkippedView>,
     pub totals: TotalsView,
+    /// The tax in `totals` is by the store's own table, because the tax service gave no answer.
+    pub tax_estimated: bool,
     pub problems: Vec<CartProblemView>,
 }
 
@@ -94,6 +96,11 @@ pub struct CartProblemView {
     pub maximum: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion_code: Option<String>,
+    /// As in `skippedPromotions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 impl CartView {
@@ -124,6 +131,7 @@ impl CartView {
             discounts: discounts(&cart.priced),
             skipped_promotions: skipped_for_buyer(&cart.priced),
             totals: totals_view(&cart.priced),
+            tax_estimated: cart.problems.contains(&CartProblem::TaxEstimated),
             problems: cart.problems.iter().map(problem_view).collect(),
         }
     }
@@ -189,6 +197,8 @@ pub fn problem_view(problem: &CartProblem) -> CartProblemView {
         minimum: None,
         maximum: None,
         method: None,
+        promotion_code: None,
+        reason: None,
     };
     match *problem {
         CartProblem::Insufficient { quantity, available, .. } => {
@@ -204,6 +214,9 @@ pub fn problem_view(problem: &CartProblem) -> CartProblemView {
             CartProblemView { quantity: Some(quantity), maximum: Some(maximum), ..view }
         }
         CartProblem::ShippingUnavailable { ref method } => CartProblemView { method: Some(method.clone()), ..view },
+        CartProblem::CodeNotApplied { ref code, reason } => {
+            CartProblemView { promotion_code: Some(code.clone()), reason: Some(reason), ..view }
+        }
         CartProblem::Unavailable { .. }
         | CartProblem::OutOfStock { .. }
         | CartProblem::CurrencyChanged { .. }
@@ -228,5 +241,6 @@ fn detail(problem: &CartProblem) -> String {
         }
         CartProblem::CurrencyChanged { now, .. } => format!("The shop sells in {now} now; prices are in {now}."),
         CartProblem::TaxEstimated => "Tax is an estimate until the order is placed.".to_owned(),
+        CartProblem::CodeNotApplied { code, .. } => format!("{code} takes nothing off at the moment."),
     }
 }

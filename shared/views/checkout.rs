@@ -4,6 +4,7 @@ use offpeak_domain::{
     checkout::{CheckoutState, Step},
     price_list::PriceSource,
     pricing::PricedLine,
+    problems::CartProblem,
     promotion::PromotionId,
     store::ShippingRate,
     tax::TaxReason,
@@ -38,6 +39,8 @@ pub struct CheckoutView {
     pub discounts: Vec<DiscountView>,
     pub skipped_promotions: Vec<SkippedView>,
     pub totals: TotalsView,
+    /// The tax in `totals` is by the store's own table, because the tax service gave no answer.
+    pub tax_estimated: bool,
     pub problems: Vec<CartProblemView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionView>,
@@ -206,6 +209,7 @@ impl From<&PricedCheckout> for CheckoutView {
             discounts: discounts(&seen.priced),
             skipped_promotions: skipped_for_buyer(&seen.priced),
             totals: totals_view(&seen.priced),
+            tax_estimated: seen.problems.contains(&CartProblem::TaxEstimated),
             problems: seen.problems.iter().map(problem_view).collect(),
             action,
             order_id: matches!(checkout.state, CheckoutState::Placed { .. }).then(|| checkout.id.order().to_string()),
@@ -213,7 +217,7 @@ impl From<&PricedCheckout> for CheckoutView {
     }
 }
 
-fn option_view(rate: &ShippingRate) -> ShippingOptionView {
+pub fn option_view(rate: &ShippingRate) -> ShippingOptionView {
     ShippingOptionView { method: rate.method.clone(), title: rate.title.clone(), price: rate.price.into() }
 }
 

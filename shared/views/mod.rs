@@ -11,4 +11,5 @@ pub mod order_parts;
 pub mod order_refusals;
 pub mod promotion;
 pub mod refusals;
+pub mod settings;
 pub mod verify;

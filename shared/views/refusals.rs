@@ -5,13 +5,14 @@ use offpeak_domain::{
     code::Code,
     ids::BadId,
     pricing::PricingError,
+    problems::CartProblem,
     quantity::BadQuantity,
     sku::BadSku,
     stock::{ON_HAND_MAX, StockRefusal},
 };
 use serde_json::json;
 
-use super::money::MoneyView;
+use super::{cart::problem_view, checkout::option_view, money::MoneyView};
 use crate::shared::{
     host::problem::{Problem, chain},
     operations::{
@@ -98,6 +99,9 @@ impl From<CartError> for Problem {
                 Problem::new(Code::CartMerged, "The cart went into the customer's cart at sign-in. Use that one.")
                     .with("mergedInto", json!(into.to_string()))
             }
+            CartError::Busy => {
+                Problem::new(Code::Conflict, "Others changed this cart at the same time. Try again.").retry_after(1)
+            }
             CartError::Changed => {
                 Problem::new(Code::EtagMismatch, "The cart has changed since you read it. Read it again.")
             }
@@ -140,6 +144,11 @@ impl From<CheckoutError> for Problem {
             CheckoutError::Missing { field } => Problem::invalid(field, "is needed to begin a checkout"),
             CheckoutError::Locked => locked(),
             CheckoutError::Ordered { order } => ordered(&order),
+            CheckoutError::ShippingUnavailable { method, options } => {
+                let options: Vec<_> = options.iter().map(option_view).collect();
+                Problem::invalid("shippingMethod", format!("`{method}` does not reach this address"))
+                    .with("shippingOptions", json!(options))
+            }
             CheckoutError::Busy => {
                 Problem::new(Code::Conflict, "Others changed this checkout at the same time. Try again.").retry_after(1)
             }
@@ -159,11 +168,15 @@ impl From<&Final> for Problem {
     fn from(refusal: &Final) -> Problem {
         match refusal {
             Final::Empty => empty(),
-            Final::Unavailable { skus } => {
-                let problems: Vec<_> =
-                    skus.iter().map(|sku| json!({ "code": "unavailable", "sku": sku.as_str() })).collect();
-                Problem::new(Code::ValidationFailed, "Some lines can no longer be bought. Remove them and try again.")
-                    .with("problems", json!(problems))
+            Final::Problems { problems, shipping_options } => {
+                let blocks = |it: &&CartProblem| it.blocks();
+                let what: Vec<_> = problems.iter().filter(blocks).map(CartProblem::code).collect();
+                let list: Vec<_> = problems.iter().map(problem_view).collect();
+                let options: Vec<_> = shipping_options.iter().map(option_view).collect();
+                let detail = format!("See to these problems, then complete with a new key: {}.", what.join(", "));
+                Problem::new(Code::ValidationFailed, detail)
+                    .with("problems", json!(list))
+                    .with("shippingOptions", json!(options))
             }
             Final::TotalChanged { expected, actual, changed } => {
                 let lines: Vec<_> = changed
@@ -234,6 +247,14 @@ impl From<CompleteError> for Problem {
                     .retry_after(2)
             }
             CompleteError::Settings(err) => err.into(),
+            CompleteError::Taxes(err) => {
+                tracing::warn!(error = %chain(&err), "A completion waits for the tax service.");
+                Problem::new(
+                    Code::Unavailable,
+                    "Tax cannot be determined right now; nothing was charged. Repeat the call.",
+                )
+                .retry_after(5)
+            }
             CompleteError::Store(err) => err.into(),
             CompleteError::Bus(err) => {
                 tracing::warn!(error = %chain(&err), "The broker did not answer.");

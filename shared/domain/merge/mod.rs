@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     cart::{Cart, CartLine, LINES_MAX},
     money::Money,
+    promotion::{CODES_MAX, CouponCode},
     quantity::{QUANTITY_MAX, Quantity},
     sku::Sku,
     store::QuantityLimits,
@@ -100,6 +101,21 @@ pub struct MergedLine {
     pub reason: Option<MergeReason>,
 }
 
+/// What became of one code of either cart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedCode {
+    pub code: CouponCode,
+    /// Whether it is on the cart now. If not, the other cart's were kept, or there were too many.
+    pub kept: bool,
+}
+
+/// Everything that became of both carts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergeReport {
+    pub lines: Vec<MergedLine>,
+    pub codes: Vec<MergedCode>,
+}
+
 /// What the shop knows of a SKU at this moment; absent from the map if it is not for sale.
 #[derive(Clone, Copy, Debug)]
 pub struct ForSale {
@@ -107,9 +123,42 @@ pub struct ForSale {
     pub sold_out: bool,
 }
 
-/// Puts the guest's lines into the customer's cart; answers one line for each SKU of either, the customer's
-/// first. `cart` must be open: who calls has asked.
+/// Puts the guest's lines and codes into the customer's cart; answers one line for each SKU of either, the
+/// customer's first. `cart` must be open: who calls has asked.
 pub fn merge(
+    guest: &Cart,
+    cart: &mut Cart,
+    strategy: MergeStrategy,
+    for_sale: &BTreeMap<Sku, ForSale>,
+    limits: &QuantityLimits,
+) -> MergeReport {
+    let strategy = match strategy {
+        MergeStrategy::KeepCustomer if cart.lines.is_empty() => MergeStrategy::Sum,
+        MergeStrategy::KeepGuest if guest.lines.is_empty() => MergeStrategy::Sum,
+        other => other,
+    };
+    let codes = merge_codes(&guest.codes, cart, strategy);
+    MergeReport { lines: merge_lines(&guest.lines, cart, strategy, for_sale, limits), codes }
+}
+
+/// Codes that both carts may keep stand once; the customer's come first.
+fn merge_codes(guest: &[CouponCode], cart: &mut Cart, strategy: MergeStrategy) -> Vec<MergedCode> {
+    let own = std::mem::take(&mut cart.codes);
+    let (first, second): (&[CouponCode], &[CouponCode]) = match strategy {
+        MergeStrategy::KeepCustomer => (&own, &[]),
+        MergeStrategy::KeepGuest => (guest, &[]),
+        MergeStrategy::Sum | MergeStrategy::Max => (&own, guest),
+    };
+    for code in first.iter().chain(second) {
+        if cart.codes.len() < CODES_MAX && !cart.codes.contains(code) {
+            cart.codes.push(code.clone());
+        }
+    }
+    let new = guest.iter().filter(|it| !own.contains(it));
+    own.iter().chain(new).map(|code| MergedCode { code: code.clone(), kept: cart.codes.contains(code) }).collect()
+}
+
+fn merge_lines(
     guest: &[CartLine],
     cart: &mut Cart,
     strategy: MergeStrategy,
@@ -117,11 +166,6 @@ pub fn merge(
     limits: &QuantityLimits,
 ) -> Vec<MergedLine> {
     let before = std::mem::take(&mut cart.lines);
-    let strategy = match strategy {
-        MergeStrategy::KeepCustomer if before.is_empty() => MergeStrategy::Sum,
-        MergeStrategy::KeepGuest if guest.is_empty() => MergeStrategy::Sum,
-        other => other,
-    };
     let units =
         |lines: &[CartLine], sku: &Sku| lines.iter().find(|it| it.sku == *sku).map_or(0, |it| it.quantity.get());
     let new = guest.iter().filter(|line| units(&before, &line.sku) == 0);

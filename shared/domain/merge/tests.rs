@@ -23,6 +23,17 @@ fn cart(lines: &[CartLine]) -> Cart {
     cart
 }
 
+/// Lines only, as most tests are about.
+fn merge(
+    guest: &[CartLine],
+    cart: &mut Cart,
+    strategy: MergeStrategy,
+    for_sale: &BTreeMap<Sku, ForSale>,
+    limits: &QuantityLimits,
+) -> Vec<MergedLine> {
+    super::merge(&self::cart(guest), cart, strategy, for_sale, limits).lines
+}
+
 /// All of these for one pound each; `X` is sold out.
 fn shelf(names: &[&str]) -> BTreeMap<Sku, ForSale> {
     names.iter().map(|it| (sku(it), ForSale { price: gbp(100), sold_out: *it == "X" })).collect()
@@ -101,6 +112,25 @@ fn another_currency_is_priced_anew_or_left_behind() {
     let report = merge(&[foreign], &mut mine, MergeStrategy::Sum, &in_euro, &limits);
     assert_eq!((report[0].result, report[0].reason), (0, Some(MergeReason::Currency)));
     assert!(mine.lines.is_empty());
+}
+
+#[test]
+fn codes_of_both_are_kept_as_far_as_they_may() {
+    let code = |n: usize| CouponCode::parse(&format!("code-{n}")).unwrap();
+    let merged = |own: &[usize], guest: &[usize], strategy| {
+        let (mut theirs, mut mine) = (cart(&[line("A", 1)]), cart(&[line("B", 1)]));
+        theirs.codes = guest.iter().map(|it| code(*it)).collect();
+        mine.codes = own.iter().map(|it| code(*it)).collect();
+        let report = super::merge(&theirs, &mut mine, strategy, &shelf(&["A", "B"]), &QuantityLimits::default());
+        let kept: Vec<_> = report.codes.iter().filter(|it| it.kept).map(|it| it.code.clone()).collect();
+        assert_eq!(kept.len(), mine.codes.len());
+        (kept.len(), report.codes.len())
+    };
+    assert_eq!(merged(&[1, 2], &[2, 3], MergeStrategy::Sum), (3, 3));
+    assert_eq!(merged(&[1, 2], &[2, 3], MergeStrategy::KeepCustomer), (2, 3));
+    assert_eq!(merged(&[1, 2], &[2, 3], MergeStrategy::KeepGuest), (2, 3));
+    let many: Vec<usize> = (0..CODES_MAX).collect();
+    assert_eq!(merged(&many, &[99], MergeStrategy::Sum), (CODES_MAX, CODES_MAX + 1));
 }
 
 #[test]

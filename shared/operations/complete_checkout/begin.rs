@@ -4,7 +4,8 @@ use offpeak_domain::{
     cart::Cart,
     checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
     offer::Offer,
-    pricing::{Priced, PricingError, PricingProblem},
+    pricing::Priced,
+    problems::{self, CartProblem},
     sku::Sku,
 };
 
@@ -15,8 +16,9 @@ use crate::shared::{
         purchases::{self, StoredCheckout},
     },
     operations::{
-        Shop,
+        Shop, checkouts,
         promotions::quote::{Asked, Freshness, QuoteError, quote},
+        taxes::{TaxError, TaxedBasket},
     },
     ports::documents::ETag,
 };
@@ -44,19 +46,10 @@ pub(super) async fn begin(
     }
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers_latest(&skus).await?;
-    let missing: Vec<Sku> =
-        skus.into_iter().zip(&offers).filter(|(_, offer)| offer.is_none()).map(|(sku, _)| sku).collect();
-    if !missing.is_empty() {
-        return Ok(Begun::Refused(Final::Unavailable { skus: missing }));
-    }
     let priced = match price(shop, &seen.value.checkout, cart, &offers).await? {
         Ok(priced) => priced,
-        Err(err) => return Ok(Begun::Refused(Final::Pricing(err))),
+        Err(refusal) => return Ok(Begun::Refused(refusal)),
     };
-    let unpriced: Vec<Sku> = priced.problems.iter().filter_map(unpriced).collect();
-    if !unpriced.is_empty() {
-        return Ok(Begun::Refused(Final::Unavailable { skus: unpriced }));
-    }
     let actual = priced.totals.total;
     if actual != command.expected_total {
         let changed = changed(cart, &offers);
@@ -90,16 +83,30 @@ pub(super) async fn begin(
     Ok(Begun::Run(Box::new(Run { seen, unpublished: events, said: None, fresh: true, cart: Some(priced_cart) })))
 }
 
-/// What the cart costs by what is stored now; the inner error is the buyer's.
+/// What the cart costs by what is stored now, unless something stands in the way: the same list as the cart's and
+/// the checkout's. About stock the stock itself will be asked.
 async fn price(
     shop: &Shop,
     checkout: &Checkout,
     cart: &Cart,
     offers: &[Option<Offer>],
-) -> Result<Result<Priced, PricingError>, CompleteError> {
+) -> Result<Result<Priced, Final>, CompleteError> {
     let settings = shop.settings_latest().await?;
     let destination = Destination::from(&checkout.buyer.shipping_address);
+    let mut problems = problems::of_lines(&cart.lines, offers, None, &settings.limits);
+    let method = checkouts::reaching(&settings, &destination, &checkout.shipping_method, &mut problems);
     let lines = carts::sellable(cart, offers);
+    let basket = TaxedBasket { lines: &lines, destination: Some(&destination), method };
+    // A basket that is refused anyway asks no service.
+    let taxes = if problems.iter().any(CartProblem::blocks) {
+        None
+    } else {
+        match shop.taxes.charged(&settings, &basket).await {
+            Ok(taxes) => taxes,
+            Err(TaxError::Pricing(err)) => return Ok(Err(Final::Pricing(err))),
+            Err(TaxError::Unavailable(err)) => return Err(err.into()),
+        }
+    };
     let asked = Asked {
         lines: &lines,
         codes: &cart.codes,
@@ -107,21 +114,20 @@ async fn price(
         order: Some(checkout.id.order()),
         email: Some(&checkout.buyer.email),
         destination: Some(&destination),
-        method: Some(&checkout.shipping_method),
-        taxes: None,
+        method,
+        taxes: taxes.as_deref(),
     };
-    match quote(shop, &settings, &asked, Freshness::Latest).await {
-        Ok(priced) => Ok(Ok(priced)),
-        Err(QuoteError::Pricing(err)) => Ok(Err(err)),
-        Err(QuoteError::Store(err)) => Err(err.into()),
+    let priced = match quote(shop, &settings, &asked, Freshness::Latest).await {
+        Ok(priced) => priced,
+        Err(QuoteError::Pricing(err)) => return Ok(Err(Final::Pricing(err))),
+        Err(QuoteError::Store(err)) => return Err(err.into()),
+    };
+    problems::of_pricing(&priced, &mut problems);
+    if problems.iter().any(CartProblem::blocks) {
+        let shipping_options = settings.shipping_options(&destination).into_iter().cloned().collect();
+        return Ok(Err(Final::Problems { problems, shipping_options }));
     }
-}
-
-fn unpriced(problem: &PricingProblem) -> Option<Sku> {
-    match problem {
-        PricingProblem::NoPrice { sku } => Some(sku.clone()),
-        PricingProblem::TaxUnknown { .. } => None,
-    }
+    Ok(Ok(priced))
 }
 
 fn changed(cart: &Cart, offers: &[Option<Offer>]) -> Vec<ChangedLine> {

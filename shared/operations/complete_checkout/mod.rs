@@ -23,7 +23,9 @@ use offpeak_domain::{
     ids::CheckoutId,
     money::Money,
     pricing::PricingError,
+    problems::CartProblem,
     sku::Sku,
+    store::ShippingRate,
 };
 use time::OffsetDateTime;
 
@@ -37,7 +39,7 @@ use crate::shared::{
         Seen,
         purchases::{self, Answer, Order, StoredCheckout},
     },
-    ports::{bus::BusError, documents::StoreError, payments::PaymentError},
+    ports::{bus::BusError, documents::StoreError, payments::PaymentError, taxes::TaxesUnavailable},
 };
 use drive::{Driven, Run};
 pub(crate) use effects::resume_message;
@@ -77,9 +79,10 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub enum Final {
     Empty,
-    /// Lines that can no longer be bought.
-    Unavailable {
-        skus: Vec<Sku>,
+    /// What stands in the way, as the cart and the checkout list it, and the methods that reach the address.
+    Problems {
+        problems: Vec<CartProblem>,
+        shipping_options: Vec<ShippingRate>,
     },
     /// What the buyer expected and what it is now.
     TotalChanged {
@@ -127,6 +130,9 @@ pub enum CompleteError {
     UnknownMethod,
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Nothing is charged on a guess.
+    #[error(transparent)]
+    Taxes(#[from] TaxesUnavailable),
     #[error(transparent)]
     Payment(#[from] PaymentError),
     #[error(transparent)]

@@ -1,0 +1,259 @@
+//! P7 and P8: what is charged is a total that the buyer has agreed to, and no number of it came from the buyer.
+use std::collections::HashSet;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::till::{Cart, Dice, Till, lines, minor};
+use crate::shop::client::{Answer, Client};
+
+const GOODS: &str = "sku,title,price,onHand\nA,Bell,5.00,9000\nB,Kite,7.50,9000\n";
+
+fn pounds(minor: u64) -> Value {
+    json!({ "amount": minor.to_string(), "currency": "GBP" })
+}
+
+/// Something a total depends on changes.
+async fn change(till: &Till, dice: &mut Dice, round: u64) {
+    match dice.throw(4) {
+        0 => till.load(&format!("sku,title,price\nA,Bell,{}.{:02}\n", 1 + dice.throw(20), dice.throw(100))).await,
+        1 => {
+            let rate = dice.throw(300_000) + 1;
+            till.settings(
+                &json!({ "pricesIncludeTax": round.is_multiple_of(2), "taxes": [{ "rateMillionths": rate }] }),
+            )
+            .await;
+        }
+        2 => {
+            let rate = json!({ "method": "standard", "title": "S", "price": pounds(dice.throw(900)) });
+            till.settings(&json!({ "shipping": [rate] })).await;
+        }
+        _ => {
+            let id = format!("sale-{}", dice.throw(3));
+            let percent = 1 + dice.throw(60);
+            let body = json!({
+                "title": "Sale", "trigger": { "type": "automatic" },
+                "effect": { "type": "percent_off", "target": "order", "millionths": percent * 10_000 },
+            });
+            let path = format!("/api/v1/manage/promotions/{id}");
+            let client = till.instance().await;
+            let call = client.call(Method::PUT, &path).header("authorization", "Bearer staff;owner");
+            call.header("if-match", "*").json(&body).send().await;
+        }
+    }
+}
+
+/// P7: prices, taxes, shipping and promotions change at random between what is shown and what is paid. What is
+/// charged is always a total that the buyer has sent.
+#[tokio::test]
+async fn p7_what_is_charged_is_always_a_total_that_was_agreed_to() {
+    let till = Till::open(GOODS).await;
+    let mut dice = Dice::new(7);
+    let (mut refused, mut placed) = (0, 0);
+    for round in 0..40 {
+        let client = till.instance().await;
+        let (cart, mut total) =
+            Cart::at_checkout(&client, &[("A", 1 + u32::try_from(dice.throw(5)).unwrap()), ("B", 1)]).await;
+        let mut agreed = HashSet::new();
+        for attempt in 0..6 {
+            if dice.throw(3) > 0 {
+                change(&till, &mut dice, round).await;
+            }
+            agreed.insert(minor(&total));
+            let answer = cart.complete(&client, &format!("key {attempt}"), &total, "approve").await;
+            if answer.status == 200 {
+                placed += 1;
+                assert_eq!(answer.body["totals"]["total"], total);
+                break;
+            }
+            refused += 1;
+            total = answer.refused(409, "cart_changed").body["actualTotal"].clone();
+        }
+        let id = cart.id.replace("cart_", "chk_");
+        let mine: Vec<_> = till.provider.books().into_iter().filter(|it| it.0 == id).collect();
+        assert!(mine.iter().all(|it| agreed.contains(&it.1) && (it.2 == 0 || it.2 == it.1)), "{mine:?} {agreed:?}");
+    }
+    assert!(refused >= 10 && placed >= 20, "{refused} refused, {placed} placed");
+}
+
+/// P7: once the cart is locked, no change touches the amount.
+#[tokio::test]
+async fn p7_after_the_lock_nothing_alters_the_amount() {
+    let till = Till::open(GOODS).await;
+    let client = till.instance().await;
+    let (cart, total) = Cart::at_checkout(&client, &[("A", 3)]).await;
+    cart.complete(&client, "bank", &total, "challenge").await.gave(202);
+    let mut dice = Dice::new(3);
+    for round in 0..12 {
+        change(&till, &mut dice, round).await;
+    }
+    till.archive("A").await;
+    let client = till.instance().await;
+    assert_eq!(cart.get(&client, &cart.checkout()).await.gave(200).body["totals"]["total"], total);
+    till.provider.approve_challenges();
+    let order = cart.complete(&client, "bank", &total, "challenge").await.gave(200);
+    assert_eq!(order.body["totals"]["total"], total);
+    assert_eq!(till.provider.books(), [(cart.id.replace("cart_", "chk_"), minor(&total), minor(&total))]);
+}
+
+#[tokio::test]
+async fn p7_without_an_expected_total_nothing_is_charged() {
+    let till = Till::open(GOODS).await;
+    let client = till.instance().await;
+    let (cart, total) = Cart::at_checkout(&client, &[("A", 1)]).await;
+    let post = async |body: Value| {
+        let call = client.call(Method::POST, &format!("{}/complete", cart.checkout()));
+        call.header("x-cart-token", &cart.token).header("idempotency-key", "k").json(&body).send().await
+    };
+    let payment = json!({ "method": "approve" });
+    post(json!({ "payment": payment })).await.refused(400, "invalid_body");
+    post(json!({ "expectedTotal": null, "payment": payment })).await.refused(400, "invalid_body");
+    let bare = post(json!({ "expectedTotal": 895, "payment": payment })).await;
+    bare.refused(400, "invalid_body");
+    for amount in ["", "8.95", "-1x", "NaN", "1e3", "99999999999999999999"] {
+        let expected = json!({ "amount": amount, "currency": "GBP" });
+        post(json!({ "expectedTotal": expected, "payment": payment })).await.refused(422, "validation_failed");
+    }
+    let foreign = json!({ "amount": total["amount"], "currency": "EUR" });
+    post(json!({ "expectedTotal": foreign, "payment": payment })).await.refused(409, "cart_changed");
+    assert!(till.provider.books().is_empty());
+}
+
+/// Every call of the store that takes a body: method, path and a body that is taken.
+fn calls(cart: &Cart, total: &Value) -> Vec<(Method, String, Value)> {
+    let address = json!({ "name": "Ada", "line1": "1", "city": "X", "postalCode": "LS1", "country": "GB" });
+    let (path, checkout) = (cart.path(), cart.checkout());
+    let start = json!({ "cartId": cart.id, "email": "ada@example.com", "shippingMethod": "standard",
+        "shippingAddress": address, "billingAddress": address });
+    vec![
+        (Method::POST, "/api/v1/carts".to_owned(), json!({ "currency": "GBP" })),
+        (Method::PUT, format!("{path}/lines/A"), json!({ "quantity": 2 })),
+        (Method::PUT, format!("{path}/lines"), json!({ "lines": [{ "sku": "A", "quantity": 2 }], "mode": "per_line" })),
+        (Method::POST, format!("{path}/merge"), json!({ "strategy": "sum" })),
+        (Method::POST, "/api/v1/checkouts".to_owned(), start),
+        (Method::PUT, checkout.clone(), json!({ "email": "ada@example.com", "shippingAddress": address })),
+        (
+            Method::POST,
+            format!("{checkout}/complete"),
+            json!({ "expectedTotal": total, "payment": { "method": "approve" } }),
+        ),
+    ]
+}
+
+const MONEY_FIELDS: [&str; 14] = [
+    "price",
+    "unitPrice",
+    "amount",
+    "total",
+    "subtotal",
+    "discount",
+    "discounts",
+    "tax",
+    "taxRate",
+    "shippingPrice",
+    "priceFrom",
+    "currency",
+    "totals",
+    "free",
+];
+
+/// Paths of all objects in a body, as JSON pointers.
+fn objects(body: &Value, at: &str, found: &mut Vec<String>) {
+    match body {
+        Value::Object(members) => {
+            found.push(at.to_owned());
+            members.iter().for_each(|(name, value)| objects(value, &format!("{at}/{name}"), found));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| objects(value, &format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+}
+
+async fn send(client: &Client, cart: &Cart, method: &Method, path: &str, body: &Value) -> Answer {
+    let call = client.call(method.clone(), path).header("x-cart-token", &cart.token).header("idempotency-key", "fuzz");
+    let call = if path.ends_with("/merge") { call.header("authorization", "Bearer ada") } else { call };
+    call.json(body).send().await
+}
+
+/// P8: a body with a money field more is refused as a body with an unknown field, wherever the field stands.
+#[tokio::test]
+async fn p8_no_store_call_takes_money_from_a_client() {
+    let till = Till::open(GOODS).await;
+    let client = till.instance().await;
+    let (cart, total) = Cart::at_checkout(&client, &[("A", 2)]).await;
+    let mut tried = 0;
+    for (method, path, body) in calls(&cart, &total) {
+        let mut places = Vec::new();
+        objects(&body, "", &mut places);
+        for place in places {
+            for field in MONEY_FIELDS {
+                let mut bent = body.clone();
+                let members = bent.pointer_mut(&place).unwrap().as_object_mut().unwrap();
+                if members.contains_key(field) {
+                    continue;
+                }
+                members.insert(field.to_owned(), if tried % 2 == 0 { pounds(1) } else { json!(1) });
+                send(&client, &cart, &method, &path, &bent).await.refused(400, "unknown_field");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    assert_eq!(cart.get(&client, &cart.checkout()).await.gave(200).body["totals"]["total"], total);
+    assert!(till.provider.books().is_empty());
+}
+
+/// P8: what is no number of units is refused, never wrapped, rounded or taken for another.
+#[tokio::test]
+async fn p8_quantities_at_the_edges_are_refused() {
+    let till = Till::open(GOODS).await;
+    let client = till.instance().await;
+    let cart = Cart::with(&client, &[("A", 2)]).await;
+    let path = format!("{}/lines/A", cart.path());
+    let put = async |text: &str| {
+        let call = client.call(Method::PUT, &path).header("x-cart-token", &cart.token);
+        call.text("application/json", format!("{{\"quantity\":{text}}}")).send().await
+    };
+    for number in [
+        "-1",
+        "-0.5",
+        "1.5",
+        "2.0",
+        "1e2",
+        "1e18",
+        "1000",
+        "4294967296",
+        "4294967298",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551617",
+        "1e400",
+        "-9223372036854775809",
+    ] {
+        let refused = put(number).await;
+        assert!(matches!(refused.status, 400 | 422), "{number}: {}", refused.text);
+    }
+    for text in ["NaN", "Infinity", "0x10", "1_000", "01", "+1", ""] {
+        put(text).await.refused(400, "malformed_json");
+    }
+    for text in ["\"2\"", "null", "[2]", "{}", "true"] {
+        put(text).await.refused(400, "invalid_body");
+    }
+    assert_eq!(lines(&cart.show(&client).await.gave(200).body), [("A".to_owned(), 2)]);
+    put("999").await.gave(200);
+}
+
+/// The dearest cart there can be is priced to the last penny.
+#[tokio::test]
+async fn p8_the_largest_amounts_are_exact() {
+    let till = Till::open("sku,title,price,onHand\nA,Gem,9999999999.99,9000\n").await;
+    let client = till.instance().await;
+    let cart = Cart::with(&client, &[("A", 999)]).await;
+    let shown = cart.show(&client).await.gave(200);
+    assert_eq!(minor(&shown.body["totals"]["total"]), 999_999_999_999 * 999);
+    let total = cart.start(&client).await.gave(201).body["totals"]["total"].clone();
+    let order = cart.complete(&client, "key", &total, "approve").await.gave(200);
+    assert_eq!(order.body["payment"]["captured"], total);
+}
