@@ -5,7 +5,6 @@
 //! What must stay true: nothing is left out that a buyer's HTTP calls would do, but HTTP itself.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program for people, with tasks of its own")]
 mod provider;
-mod store;
 
 use std::{
     error::Error,
@@ -48,7 +47,7 @@ use offpeak_domain::{
 };
 use serde_json::json;
 
-use store::Counted;
+use bench::counted::Counted;
 
 /// SKUs in the shop; a buyer takes two of them.
 const SKUS: usize = 200;

@@ -9,6 +9,7 @@ mod pricing;
 mod server;
 mod size;
 mod start;
+mod stock;
 mod table;
 
 use std::{
@@ -41,6 +42,7 @@ struct Effort {
     orders: usize,
     orders_over_http: usize,
     pricings: usize,
+    holds: usize,
 }
 
 const FULL: Effort = Effort {
@@ -52,6 +54,7 @@ const FULL: Effort = Effort {
     orders: 5_000,
     orders_over_http: 1_500,
     pricings: 20_000,
+    holds: 20_000,
 };
 const QUICK: Effort = Effort {
     rounds: 3,
@@ -62,6 +65,7 @@ const QUICK: Effort = Effort {
     orders: 500,
     orders_over_http: 200,
     pricings: 2_000,
+    holds: 2_000,
 };
 
 /// What is compared.
@@ -71,6 +75,7 @@ struct Programs {
     bare_warp: PathBuf,
     orders: PathBuf,
     pricing: PathBuf,
+    holds: PathBuf,
     devhost: PathBuf,
 }
 
@@ -118,6 +123,8 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     say("orders from cart to placed");
     orders::in_process(&programs.orders, effort, &mut table)?;
     orders::over_http(&programs.handler, &programs.devhost, effort, &mut table)?;
+    say("holds of one SKU");
+    stock::measure(&programs.holds, effort, &mut table)?;
     if dist {
         say("what is shipped");
         size::measure(&mut table)?;
@@ -136,6 +143,7 @@ fn built() -> Result<Programs, Failure> {
         bare_warp: bench.program("bare_warp")?,
         orders: bench.program("orders")?,
         pricing: bench.program("pricing")?,
+        holds: bench.program("holds")?,
     })
 }
 

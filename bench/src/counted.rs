@@ -1,4 +1,4 @@
-//! A store that counts what it is asked.
+//! A store that counts what it is asked: it stands between the shop and SQLite and adds nothing else.
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
@@ -7,7 +7,8 @@ use offpeak::shared::{
     ports::documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
 };
 
-pub(crate) struct Counted {
+/// SQLite, counted.
+pub struct Counted {
     store: SqliteDocuments,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -15,16 +16,18 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    pub(crate) fn new(store: SqliteDocuments) -> Counted {
+    /// Counts from nothing.
+    pub fn new(store: SqliteDocuments) -> Counted {
         Counted { store, reads: AtomicU64::new(0), writes: AtomicU64::new(0), queries: AtomicU64::new(0) }
     }
 
     /// Reads, batches written, queries.
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+    pub fn counts(&self) -> (u64, u64, u64) {
         (self.reads.load(Relaxed), self.writes.load(Relaxed), self.queries.load(Relaxed))
     }
 
-    pub(crate) fn forget(&self) {
+    /// Counts from nothing again.
+    pub fn forget(&self) {
         for count in [&self.reads, &self.writes, &self.queries] {
             count.store(0, Relaxed);
         }
