@@ -1,7 +1,6 @@
 //! Promotions and price lists as data, the price of a basket under them, and the uses that limited promotions
 //! have.
 pub mod book;
-pub mod check;
 pub mod claims;
 pub mod codes;
 pub mod coupons;

@@ -3,15 +3,12 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use offpeak::shared::{
     documents::promo_use::PoolKey,
     documents::purchases::read_order,
-    operations::promotions::{
-        check::{check_order, check_uses},
-        claims,
-        uses::used_by_others,
-    },
+    operations::promotions::{claims, uses::used_by_others},
 };
 use offpeak_domain::order::Lifecycle;
 use serde_json::json;
 
+use super::check::{check_order, check_uses};
 use super::till::{Basket, body, email, percent_off, till, with};
 
 /// Baskets that have the code; all have been promised the discount before the first of them pays.

@@ -9,7 +9,6 @@ use offpeak::shared::{
         checkouts::{Choices, PricedCheckout, get_checkout, start_checkout},
         complete_checkout::Rendered,
         promotions::{
-            check::check_uses,
             coupons::{CouponError, add_code},
             manage::{ManageError, put_promotion},
         },
@@ -25,6 +24,7 @@ use offpeak_domain::{
 };
 use serde_json::{Value, json};
 
+use super::check::check_uses;
 use crate::saga::{
     acts::{buy, settle},
     effects::Effects,

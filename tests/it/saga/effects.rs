@@ -64,18 +64,18 @@ impl Effects {
     }
 
     /// What they were, in order.
-    pub(super) fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
     /// The effect that was not left alone.
-    pub(super) fn disturbed(&self) -> Option<String> {
+    pub(crate) fn disturbed(&self) -> Option<String> {
         let (at, _) = self.at?;
         self.log().get(at as usize).cloned()
     }
 
     /// Ends when the chosen effect is reached.
-    pub(super) async fn hit(&self) {
+    pub(crate) async fn hit(&self) {
         self.hit.notified().await;
     }
 

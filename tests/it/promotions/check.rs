@@ -9,12 +9,12 @@ use offpeak_domain::{
     uses::{UseClaim, UseState},
 };
 
-use super::claims::needed;
-use crate::shared::{
+use offpeak::shared::{
     documents::{
         promo_use::{self, Entry, PoolKey},
         purchases::{self, Order},
     },
+    operations::promotions::claims::needed,
     ports::documents::{Documents, StoreError},
 };
 
@@ -25,7 +25,7 @@ const CLAIMS_MAX: usize = 100_000;
 ///
 /// # Errors
 /// As the store's.
-pub async fn check_uses(documents: &dyn Documents) -> Result<Vec<String>, StoreError> {
+pub(super) async fn check_uses(documents: &dyn Documents) -> Result<Vec<String>, StoreError> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
         let page = promo_use::counters(documents, after).await?;
@@ -43,7 +43,7 @@ pub async fn check_uses(documents: &dyn Documents) -> Result<Vec<String>, StoreE
 ///
 /// # Errors
 /// As the store's.
-pub async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Result<Vec<String>, StoreError> {
+pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Result<Vec<String>, StoreError> {
     let (mut counter, mut customers, mut live, mut after) = (0, Vec::new(), Vec::<UseClaim>::new(), None);
     let mut found = Vec::new();
     loop {
@@ -93,7 +93,7 @@ pub async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Result<Vec
 ///
 /// # Errors
 /// As the store's.
-pub async fn check_order(documents: &dyn Documents, order: &Order) -> Result<Vec<String>, StoreError> {
+pub(super) async fn check_order(documents: &dyn Documents, order: &Order) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
     for needed in needed(&order.priced, &order.buyer.email.customer_key()) {
         let claim = promo_use::read_claim(documents, &needed.pool, order.id).await?;
