@@ -12,6 +12,7 @@ mod orders;
 mod planted;
 pub(crate) mod provider;
 mod races;
+mod shortfall;
 mod webhooks;
 pub(crate) mod world;
 

@@ -61,7 +61,7 @@ async fn told_while_it_runs(name: &str, at: u32, fate: Fate) -> Result<(), Strin
 
 /// P5: at every point the same order, one event, one capture; nothing changes three days later.
 #[tokio::test]
-async fn a_webhook_at_any_moment_gives_the_same_order() {
+async fn p5_a_webhook_at_any_moment_gives_the_same_order() {
     let mut cases = Cases::new();
     for name in ["approve", "challenge, approved", "answer lost"] {
         for (at, _) in (0..).zip(effects_of(scenario(name)).await) {
@@ -75,7 +75,7 @@ async fn a_webhook_at_any_moment_gives_the_same_order() {
 
 /// P5: the buyer approves at the bank and never comes back.
 #[tokio::test]
-async fn a_paid_checkout_completes_without_its_buyer() {
+async fn p5_a_paid_checkout_completes_without_its_buyer() {
     let stage = Stage::new(scenario("challenge, approved"), Planted::Nothing).await;
     let Stage { world, buyer, calm, .. } = &stage;
     assert_eq!(call(calm, buyer, "first", "challenge").await.unwrap().status, 202);

@@ -5,6 +5,7 @@ mod arrows;
 mod bindings;
 mod crates;
 mod orphans;
+mod promises;
 mod rust;
 mod settings;
 mod sizes;
