@@ -44,8 +44,9 @@ pub(super) fn best(
     }
     let search = Search::new(candidates, items, shipping, mode);
     let mut best: Option<(i128, Vec<usize>)> = None;
+    let mut seen: Vec<OneWay> = Vec::new();
     for used in 0..8_u8 {
-        if let Some((saved, members)) = search.best_of(Used(used)) {
+        if let Some((saved, members)) = search.best_of(Used(used), &mut seen) {
             let better = best
                 .as_ref()
                 .is_none_or(|(most, chosen)| saved > *most || (saved == *most && search.before(&members, chosen)));
@@ -72,8 +73,6 @@ struct Search<'s, 'a> {
     items: &'s [Item<'a>],
     start: Left,
     mode: RoundingMode,
-    /// For each product candidate, what it does alone.
-    alone: Vec<Option<OneWay>>,
 }
 
 impl<'s, 'a> Search<'s, 'a> {
@@ -83,15 +82,7 @@ impl<'s, 'a> Search<'s, 'a> {
         shipping: Option<Money>,
         mode: RoundingMode,
     ) -> Search<'s, 'a> {
-        let mut search = Search { candidates, items, start: Left::of(items, shipping), mode, alone: Vec::new() };
-        search.alone = (0..candidates.len())
-            .map(|it| {
-                let promotion = candidates[it].promotion;
-                let stands_alone = promotion.class() == Class::Product && !promotion.combines_with.product;
-                stands_alone.then(|| search.on_goods(vec![it]))
-            })
-            .collect();
-        search
+        Search { candidates, items, start: Left::of(items, shipping), mode }
     }
 
     /// What product candidates do, one after the other.
@@ -132,11 +123,11 @@ impl<'s, 'a> Search<'s, 'a> {
         })
     }
 
-    /// The best set that uses exactly these classes.
-    fn best_of(&self, used: Used) -> Option<(i128, Vec<usize>)> {
+    /// The best set that uses exactly these classes; `seen` are ways to use the product class found before.
+    fn best_of(&self, used: Used, seen: &mut Vec<OneWay>) -> Option<(i128, Vec<usize>)> {
         let product = if used.has(Class::Product) {
             let ways = self.ways(Class::Product, used);
-            ways.into_iter().map(|it| self.product_way(it)).collect()
+            ways.into_iter().map(|it| self.product_way(it, seen)).collect()
         } else {
             vec![OneWay { goods: self.start.goods(), ..OneWay::default() }]
         };
@@ -156,11 +147,14 @@ impl<'s, 'a> Search<'s, 'a> {
         Some((saved + shipping.0, members))
     }
 
-    fn product_way(&self, members: Vec<usize>) -> OneWay {
-        match (members.as_slice(), members.first().and_then(|it| self.alone.get(*it))) {
-            ([_], Some(Some(way))) => way.clone(),
-            _ => self.on_goods(members),
+    /// Other classes seldom change which promotions share the product class, so what was found is kept.
+    fn product_way(&self, members: Vec<usize>, seen: &mut Vec<OneWay>) -> OneWay {
+        if let Some(way) = seen.iter().find(|it| it.members == members) {
+            return way.clone();
         }
+        let way = self.on_goods(members);
+        seen.push(way.clone());
+        way
     }
 
     fn first_best<'m>(&self, sets: impl Iterator<Item = (i128, [&'m [usize]; 3])>) -> Option<(i128, [&'m [usize]; 3])> {
