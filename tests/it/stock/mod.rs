@@ -3,5 +3,6 @@
 mod crowd;
 mod feed;
 mod holds;
+mod rooms;
 mod shelf;
 mod updates;
