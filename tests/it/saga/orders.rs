@@ -25,8 +25,8 @@ use offpeak::shared::{
 use offpeak_domain::{
     money::Money,
     order::{
-        ChangeReturn, Fulfil, FulfilmentState, LineAsk, LineUnits, Order, RefundAsk, RefundState, ReturnLine,
-        ReturnState,
+        ChangeReturn, Fulfil, FulfilmentState, LineAsk, LineUnits, Order, OrderPayment, RefundAsk, RefundState,
+        ReturnLine, ReturnState,
     },
 };
 
@@ -83,9 +83,11 @@ fn summary(order: &Order) -> String {
     let refunds: Vec<_> = order.refunds.iter().map(|it| (it.amount, &it.lines, it.shipping, &it.state)).collect();
     let returns: Vec<_> = order.returns.iter().map(|it| (it.state, &it.lines)).collect();
     let sent: Vec<_> = order.fulfilments.iter().map(|it| (it.state, &it.lines)).collect();
+    let OrderPayment { authorised, captured, refunded, voided, .. } = order.payment;
+    let money = [authorised, captured, refunded, voided];
     format!(
-        "{:?} {:?} {:?} {:?} {:?} {refunds:?} {returns:?} {sent:?}",
-        order.lifecycle, order.payment_status, order.fulfilment_status, order.units, order.payment
+        "{:?} {:?} {:?} {:?} {money:?} {refunds:?} {returns:?} {sent:?}",
+        order.lifecycle, order.payment_status, order.fulfilment_status, order.units
     )
 }
 

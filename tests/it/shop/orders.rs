@@ -13,7 +13,13 @@ use super::{
 async fn an_order_is_sent_returned_refunded_or_cancelled() {
     let shop = Shop::start(&Options::default());
     let goods = skus(&shop.client, 2).await;
-    from_placing_to_refund(&shop, &goods).await;
+    let before = stock(&shop.client, &goods[0]).await["onHand"].as_i64().unwrap();
+    let order = Placed::new(&shop, &[(&goods[0], 3), (&goods[1], 1)]).await;
+    two_of_three_leave_and_arrive(&shop, &goods[0], &order).await;
+    assert_eq!(stock(&shop.client, &goods[0]).await["onHand"], before - 2);
+    both_come_back_and_one_is_damaged(&order).await;
+    assert_eq!(stock(&shop.client, &goods[0]).await["onHand"], before - 1);
+    what_is_left_goes_back(&shop, &goods[0], &order).await;
     a_buyer_gives_an_order_up(&shop, &goods).await;
     a_guest_opens_an_order_by_its_number(&shop, &goods).await;
     shop.stop("INT");
@@ -60,11 +66,9 @@ fn kinds(order: &Value) -> Vec<&str> {
     entries.iter().rev().map(|it| it["kind"].as_str().unwrap()).collect()
 }
 
-async fn from_placing_to_refund(shop: &Shop, goods: &[String]) {
-    let before = stock(&shop.client, &goods[0]).await["onHand"].as_i64().unwrap();
-    let order = Placed::new(shop, &[(&goods[0], 3), (&goods[1], 1)]).await;
-
-    // Two of three leave, in a parcel; the same key sends them once.
+async fn two_of_three_leave_and_arrive(shop: &Shop, sku: &str, order: &Placed) {
+    // In a parcel; the same key sends them once.
+    let allocated = stock(&shop.client, sku).await["allocated"].as_i64().unwrap();
     let parcel = json!({ "carrier": "Royal Mail", "trackingNumber": "RM123" });
     let body = json!({ "lines": [{ "line": 1, "quantity": 2 }], "parcels": [parcel] });
     let sent = order.post("/fulfilments", "send", &body).await.gave(200);
@@ -81,7 +85,7 @@ async fn from_placing_to_refund(shop: &Shop, goods: &[String]) {
     order.post("/fulfilments", "send", &other).await.refused(422, "idempotency_key_reused");
     let more = json!({ "lines": [{ "line": 1, "quantity": 2 }] });
     order.post("/fulfilments", "more", &more).await.refused(422, "validation_failed");
-    assert_eq!(stock(&shop.client, &goods[0]).await["onHand"], before - 2);
+    assert_eq!(stock(&shop.client, sku).await["allocated"], allocated - 2);
 
     let fulfilment = sent.at("/changed").to_owned();
     let path = format!("/fulfilments/{fulfilment}");
@@ -90,8 +94,10 @@ async fn from_placing_to_refund(shop: &Shop, goods: &[String]) {
     call.refused(428, "precondition_required");
     order.put(&path, &delivered).await.gave(200);
     order.put(&path, &json!({ "status": "packed" })).await.refused(409, "order_state");
+}
 
-    // The buyer sends one back; it is damaged. The other can be sold again.
+/// The buyer asks, staff approves and looks: one can be sold again. The money of both goes back.
+async fn both_come_back_and_one_is_damaged(order: &Placed) {
     let asked = order.buyer.call(Method::POST, &format!("{}/returns", order.buyer.order_path()));
     let asked = asked.header("idempotency-key", "return");
     let asked = asked.json(&json!({ "lines": [{ "line": 1, "quantity": 2 }], "reason": "Too small" })).send().await;
@@ -109,9 +115,10 @@ async fn from_placing_to_refund(shop: &Shop, goods: &[String]) {
         "{}",
         done.text
     );
-    assert_eq!(stock(&shop.client, &goods[0]).await["onHand"], before - 1);
+}
 
-    // What is left goes back: the open units are cancelled, and shipping is given back; then nothing is left.
+/// Open units are cancelled and shipping is given back; then nothing is left.
+async fn what_is_left_goes_back(shop: &Shop, sku: &str, order: &Placed) {
     order.post("/cancel", "rest", &json!({ "reason": "Out of print" })).await.gave(200);
     order.post("/refunds", "shipping", &json!({ "shipping": true })).await.gave(200);
     let one = json!({ "amount": { "amount": "1", "currency": "GBP" } });
@@ -125,7 +132,7 @@ async fn from_placing_to_refund(shop: &Shop, goods: &[String]) {
     );
     let payment = order.payment().await;
     assert_eq!(payment["refunded"], payment["captured"], "{payment}");
-    assert_eq!(stock(&shop.client, &goods[0]).await["allocated"], 0);
+    assert_eq!(stock(&shop.client, sku).await["allocated"], 0);
     assert_eq!(
         kinds(&end.body)[..6],
         [
