@@ -16,7 +16,9 @@ pub(crate) const HANDLER: &[&str] = &["-p", "offpeak", "--bin", "handler"];
 pub(crate) const DEVHOST: &[&str] = &["-p", "devhost", "--bin", "devhost"];
 pub(crate) const BENCH_PROGRAMS: &[&str] = &["-p", "bench", "--bins"];
 /// Exactly what `cargo test --workspace` compiles, so that the tests afterwards compile nothing again.
-pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--all-targets"];
+pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--all-targets", "--features", PROOF];
+/// The tests in virtual time. Off by default: they need other features of a crate that nearly all stand on.
+pub(crate) const PROOF: &str = "offpeak/proof";
 
 /// One line of `--message-format=json`. Source: The Cargo Book, "External tools", artifact messages.
 #[derive(Deserialize)]

@@ -19,6 +19,7 @@ usage: cargo xtask test [SUITE] [FILTER…]
   it              the whole integration crate
   conformance     the Functions host's protocol, against our host side and the dev host
   shop            the shop from outside, over HTTP, through the dev host
+  proof           the promises and invariants, on machines that misbehave, in virtual time
   tidy            the rules of the source tree
 ";
 
@@ -40,6 +41,7 @@ impl Suite {
             "it" => Ok(Suite::It),
             "conformance" => Ok(Suite::Module("conformance")),
             "shop" => Ok(Suite::Module("shop")),
+            "proof" => Ok(Suite::Module("proof")),
             "tidy" => Ok(Suite::Module("tidy")),
             _ => Err(Failure::usage(format!("there is no suite {name}\n\n{HELP}"))),
         }
@@ -105,7 +107,8 @@ fn lint() -> Result<(), Failure> {
     let mut format = cargo();
     step("formatting", format.args(["fmt", "--all", "--check"]))?;
     let mut clippy = cargo();
-    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--features", build::PROOF]);
+    clippy.args(["--", "-D", "warnings"]);
     step("lints", &mut clippy)
 }
 
@@ -113,10 +116,10 @@ fn tests(suite: Suite, filters: &[String]) -> Result<(), Failure> {
     let given = if suite.starts_programs() { programs()? } else { Vec::new() };
     let mut runner = cargo();
     if tools::cargo_knows("nextest") {
-        runner.args(["nextest", "run", "--locked"]).args(suite.nextest()).args(filters);
+        runner.args(["nextest", "run", "--locked", "--features", build::PROOF]).args(suite.nextest()).args(filters);
     } else {
         // The other runner takes one filter only and matches it anywhere in the name.
-        runner.args(["test", "--locked", "--no-fail-fast"]).args(suite.cargo_test());
+        runner.args(["test", "--locked", "--no-fail-fast", "--features", build::PROOF]).args(suite.cargo_test());
         runner.args(filters.first());
     }
     step("tests", runner.envs(given))

@@ -16,6 +16,10 @@ pub(super) enum Planted {
     LosesEvents,
     /// Events are sent before the change they tell of is stored.
     PublishesFirst,
+    /// A use and its counter are written one after the other, not in one batch.
+    ClaimsApart,
+    /// A run that finds itself overtaken gives back whatever was taken for its checkout.
+    RefundsUnasked,
     /// The provider moves money again when it is asked again.
     MovesAgain,
 }

@@ -91,6 +91,13 @@ impl Documents for Inner {
                 self.world.accept(&message).await;
             }
         }
+        if self.world.planted == Planted::ClaimsApart && container == Container::PromoUse && writes.len() > 1 {
+            let mut etags = Vec::with_capacity(writes.len());
+            for write in writes.into_iter().rev() {
+                etags.extend(self.write(container, partition, vec![write]).await?);
+            }
+            return Ok(etags);
+        }
         let ids: Vec<_> = writes.iter().map(Write::id).collect();
         let name = format!("write {} {partition} {}", container.name(), ids.join(" "));
         let id = writes.first().map(|it| it.id().to_owned()).unwrap_or_default();
@@ -98,7 +105,13 @@ impl Documents for Inner {
             Some(Write::Create { .. }) => StoreError::Exists { id },
             _ => StoreError::Changed { id },
         };
-        self.faults.effect(name, self.world.store.write(container, partition, writes), Some(conflict), busy()).await
+        let work = self.world.store.write(container, partition, writes);
+        let done = self.faults.effect(name, work, Some(conflict), busy()).await;
+        let overtaken = matches!(done, Err(StoreError::Changed { .. })) && container == Container::Purchases;
+        if overtaken && self.world.planted == Planted::RefundsUnasked {
+            self.world.provider.refund_all(partition);
+        }
+        done
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
