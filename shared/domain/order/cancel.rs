@@ -55,7 +55,8 @@ impl Order {
             self.give_back(number, &back, shipping, &RefundCause::Cancelled, by, ask.reason.clone())?
         };
         self.owe_void(number, by.at);
-        if whole && !self.priced.discounts.is_empty() {
+        // Also without a discount: that it is one of this customer's orders is a use as well.
+        if whole {
             self.owe(number, by.at, WorkKind::ReleaseClaims);
         }
         self.derive();
