@@ -1,5 +1,7 @@
 //! A million random carts, in four parts that run side by side. Each cart has a number; a failure prints it,
 //! and `OFFPEAK_CART=<number> cargo nextest run -p offpeak-domain one_cart` prices that one alone.
+use std::panic::{catch_unwind, resume_unwind};
+
 use super::{p13_stacking::any_effect, *};
 
 /// Carts of one part.
@@ -94,24 +96,14 @@ fn check_one(number: u64, gifts: &[Offer]) {
     }
 }
 
-/// Says which cart it was, if one fails.
-struct Speak(u64);
-
-impl Drop for Speak {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let number = self.0;
-            eprintln!("cart {number} fails: OFFPEAK_CART={number} cargo nextest run -p offpeak-domain one_cart");
-        }
-    }
-}
-
 fn part(number: u64) {
     let gifts = [offer("GIFT", 7_50)];
-    let mut at = Speak(0);
     for cart in number * CARTS..(number + 1) * CARTS {
-        at.0 = cart;
-        check_one(cart, &gifts);
+        let seen = catch_unwind(|| check_one(cart, &gifts));
+        if let Err(fault) = seen {
+            eprintln!("cart {cart} fails: OFFPEAK_CART={cart} cargo nextest run -p offpeak-domain one_cart");
+            resume_unwind(fault);
+        }
     }
 }
 
@@ -137,7 +129,7 @@ fn p9_p10_p18_a_million_random_carts_part_4() {
 
 #[test]
 fn one_cart() {
-    #[expect(clippy::disallowed_methods, reason = "said by a person who looks into a failure")]
-    let number = std::env::var("OFFPEAK_CART").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
+    // Read when the tests are built, which cargo does anew when it changes.
+    let number = option_env!("OFFPEAK_CART").and_then(|it| it.parse().ok()).unwrap_or(0);
     check_one(number, &[offer("GIFT", 7_50)]);
 }
