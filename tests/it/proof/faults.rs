@@ -33,9 +33,6 @@ pub(super) enum Fate {
 pub(super) const FATES: [Fate; 5] =
     [Fate::CrashBefore, Fate::CrashAfter, Fate::Conflict, Fate::LostBefore, Fate::LostAfter];
 
-/// Effects of a machine that stood still that fail after it.
-const FAILS_AFTER: u32 = 6;
-
 /// How often things go wrong, in a thousand effects, and how long effects take.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rates {
@@ -55,8 +52,8 @@ pub(super) struct Rates {
 enum Plan {
     Calm,
     At(u32, Fate),
-    /// At this effect the machine stands still for so long; whatever it tries for a while after that fails.
-    Frozen(u32, Duration),
+    /// At this effect the machine stands still for so long; so many effects after that fail.
+    Frozen(u32, Duration, u32),
     Drawn(Rates, Chance),
 }
 
@@ -97,8 +94,8 @@ impl Faults {
         Faults::new(Plan::At(at, fate))
     }
 
-    pub(super) fn frozen(at: u32, time: Duration) -> Faults {
-        Faults::new(Plan::Frozen(at, time))
+    pub(super) fn frozen(at: u32, time: Duration, fails: u32) -> Faults {
+        Faults::new(Plan::Frozen(at, time, fails))
     }
 
     /// Whether it came to that.
@@ -204,7 +201,7 @@ impl Faults {
         match &self.plan {
             Plan::Calm => None,
             Plan::At(at, fate) => (*at == number).then_some(*fate),
-            Plan::Frozen(at, _) => (number >= *at && number < *at + FAILS_AFTER).then_some(Fate::LostBefore),
+            Plan::Frozen(at, _, fails) => (number >= *at && number < *at + fails).then_some(Fate::LostBefore),
             Plan::Drawn(rates, chance) => {
                 let drawn = chance.below(1_000);
                 let edges = [
@@ -222,7 +219,7 @@ impl Faults {
     }
 
     async fn freeze(&self, number: u32) {
-        if let Plan::Frozen(at, time) = &self.plan
+        if let Plan::Frozen(at, time, _) = &self.plan
             && *at == number
         {
             let thaws = Instant::now() + *time;

@@ -131,10 +131,10 @@ fn p4_a_crash_around_the_banks_page_leaves_one_capture_or_nothing_held() {
 
 /// Run B stands still at its effect n; A takes over and places the order; then B wakes up, and everything it
 /// tries for a while fails.
-async fn late_loser(at: u32, planted: Planted) -> Result<bool, String> {
+async fn late_loser(at: u32, fails: u32, planted: Planted) -> Result<bool, String> {
     let world = World::new(u64::from(at), planted, Manners::GOOD, &APPROVE.goods()).await;
     let buyer = APPROVE.set(&world).await;
-    let slow = world.process(Faults::frozen(at, std::time::Duration::from_secs(60)));
+    let slow = world.process(Faults::frozen(at, std::time::Duration::from_secs(60), fails));
     let winner = async {
         pass(12).await;
         for _ in 0..20 {
@@ -174,19 +174,21 @@ async fn late_loser(at: u32, planted: Planted) -> Result<bool, String> {
 #[test]
 fn p6_a_run_that_fails_after_another_has_placed_takes_nothing_back() {
     let mut cases = 0;
-    for at in 0..40 {
-        match in_virtual_time(Box::pin(late_loser(at, Planted::Nothing))) {
-            Ok(true) => cases += 1,
-            Ok(false) => break,
-            Err(err) => panic!("the loser wakes up at effect {at}: {err}"),
+    for fails in [6, 0] {
+        for at in 0..40 {
+            match in_virtual_time(Box::pin(late_loser(at, fails, Planted::Nothing))) {
+                Ok(true) => cases += 1,
+                Ok(false) => break,
+                Err(err) => panic!("the loser wakes up at effect {at}, and {fails} fail: {err}"),
+            }
         }
     }
-    assert!(cases >= 8, "only {cases} cases ran");
+    assert!(cases >= 16, "only {cases} cases ran");
 }
 
 #[test]
 fn p6_a_run_that_refunds_what_is_not_its_own_is_noticed() {
-    let run = |at| in_virtual_time(Box::pin(late_loser(at, Planted::RefundsUnasked))).err();
+    let run = |at| in_virtual_time(Box::pin(late_loser(at, 0, Planted::RefundsUnasked))).err();
     let faults: Vec<_> = (0..20).filter_map(run).collect();
     assert!(faults.iter().any(|it| it.contains("the winner's money moved")), "{faults:?}");
 }

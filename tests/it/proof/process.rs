@@ -93,7 +93,7 @@ impl Documents for Inner {
         }
         if self.world.planted == Planted::ClaimsApart && container == Container::PromoUse && writes.len() > 1 {
             let mut etags = Vec::with_capacity(writes.len());
-            for write in writes.into_iter().rev() {
+            for write in writes {
                 etags.extend(self.write(container, partition, vec![write]).await?);
             }
             return Ok(etags);
