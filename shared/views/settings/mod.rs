@@ -7,6 +7,7 @@ use offpeak_domain::{
     catalogue::text::TaxClass,
     code::Code,
     money::{Currency, Money},
+    payment::CaptureWhen,
     quantity::QUANTITY_MAX,
     rounding::Rounding,
     shipping::SHIPPING_RATES_MAX,
@@ -49,6 +50,7 @@ pub struct SettingsView {
     limits: LimitsView,
     guest_lookup_hours: u32,
     tax_provider: Option<TaxProviderView>,
+    payments: PaymentsView,
     stock: StockView,
 }
 
@@ -68,7 +70,15 @@ pub struct SettingsBody {
     /// `null` takes it away.
     #[serde(default, deserialize_with = "present")]
     tax_provider: Option<Option<TaxProviderView>>,
+    payments: Option<PaymentsView>,
     stock: Option<StockView>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentsView {
+    /// When money is taken: `at_placement` or `at_fulfilment`.
+    capture: String,
 }
 
 /// Tells `null` from nothing.
@@ -235,6 +245,12 @@ impl SettingsBody {
         }
         if let Some(provider) = &self.tax_provider {
             after.tax_provider = provider.as_ref().map(|it| it.parse(&mut faults));
+        }
+        if let Some(payments) = &self.payments {
+            match CaptureWhen::parse(&payments.capture) {
+                Some(capture) => after.capture = capture,
+                None => faults.add("/payments/capture", "at_placement or at_fulfilment"),
+            }
         }
         if let Some(stock) = &self.stock {
             after.stock = stock.parse(&mut faults);
@@ -403,6 +419,7 @@ impl From<&StoreSettings> for SettingsView {
             },
             guest_lookup_hours: settings.guest_lookup_hours,
             tax_provider: settings.tax_provider.as_ref().map(|it| TaxProviderView { url: it.url.clone() }),
+            payments: PaymentsView { capture: settings.capture.name().to_owned() },
             stock: (&settings.stock).into(),
         }
     }

@@ -68,6 +68,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_stored() {
         "limits": { "perSku": 0, "perCart": 0, "skus": [{ "sku": "A", "min": 3, "max": 2 }, { "sku": "A", "min": 1, "max": 1000 }] },
         "guestLookupHours": 100_000,
         "rounding": "up",
+        "payments": { "capture": "never" },
         "stock": { "allocation": "any", "shortfall": "none", "locations": [] },
         "taxProvider": { "url": "http://tax.example/" },
     });
@@ -95,6 +96,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_stored() {
         "/limits/skus/1/max",
         "/guestLookupHours",
         "/rounding",
+        "/payments/capture",
         "/stock/locations",
         "/stock/allocation",
         "/stock/shortfall",
