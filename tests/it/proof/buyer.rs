@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    process::Process,
+    machine::Process,
     rooms::{Answer, Request},
     world::World,
 };

@@ -14,10 +14,11 @@ mod changing;
 mod enumerate;
 mod faults;
 mod last_units;
+mod machine;
 mod messages;
 mod paying;
 mod planted;
-mod process;
+
 mod prove;
 mod provider;
 mod rest;

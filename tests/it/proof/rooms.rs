@@ -18,7 +18,7 @@ use offpeak::{
 };
 use serde_json::Value;
 
-use super::process::Process;
+use super::machine::Process;
 
 struct HttpRoom {
     segments: Vec<&'static str>,
