@@ -18,7 +18,6 @@ mod machine;
 mod messages;
 mod paying;
 mod planted;
-
 mod prove;
 mod provider;
 mod rest;
