@@ -48,7 +48,8 @@ async fn one_bad_request_harms_no_other() {
     // One that waits for the first batch, one too many, one overtaken, one repeated, one twice in a group.
     let calls = [hold(1, 1, 1), hold(2, 999, 1), hold(7, 1, 1), hold(8, 2, 1), hold(9, 1, 1), hold(9, 1, 1)];
     let done: Vec<_> = join_all(calls).await.into_iter().map(|it| it.map_err(|err| err.to_string())).collect();
-    assert_eq!(done[1], Err(StockRefusal::Short { available: 47 }.to_string()));
+    // What is short is looked at again, after the others: it might have been short of its own units.
+    assert_eq!(done[1], Err(StockRefusal::Short { available: 45 }.to_string()));
     assert_eq!(done[2], Err(StockRefusal::Superseded.to_string()));
     assert_eq!([&done[0], &done[3], &done[4], &done[5]], [&Ok(()); 4]);
     assert_eq!(shelf.sums().await, (50, 0, 5, 45));

@@ -87,8 +87,11 @@ impl Server {
 
     /// As the host hands a message over; whether it was taken.
     async fn message(&self, body: &Value) -> bool {
-        let envelope = json!({ "Data": { "message": body.to_string() }, "Metadata": {} });
+        // A string trigger's data is JSON text of the message's text.
+        let data = Value::from(body.to_string()).to_string();
+        let envelope = json!({ "Data": { "message": data }, "Metadata": {} });
         let call = self.client.post(format!("{}/apply_stock_update", self.url)).body(envelope.to_string());
+        let call = call.header("x-azure-functions-invocationid", "1c7a4f0e-1111-4222-8333-444455556666");
         call.header("content-type", "application/json").send().await.unwrap().status().is_success()
     }
 }
