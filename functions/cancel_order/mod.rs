@@ -10,7 +10,10 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::orders::{Caller, CancelOrder, cancel_order},
-    views::order_changes::{answer, asked_once, note, render_for_buyer},
+    views::{
+        completed::answer,
+        order_changes::{asked_once, note, render_for_buyer},
+    },
 };
 
 pub(super) const ROOM: Room<App> =

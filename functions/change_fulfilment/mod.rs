@@ -13,7 +13,8 @@ use crate::shared::{
     },
     operations::orders::{Caller, ChangeFulfilment, change_fulfilment},
     views::{
-        order_changes::{answer, asked_for_version, parcels, render_for_staff},
+        completed::answer,
+        order_changes::{asked_for_version, parcels, render_for_staff},
         order_parts::ParcelView,
     },
 };

@@ -12,7 +12,10 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::orders::{Caller, ChangeOrderReturn, change_return},
-    views::order_changes::{answer, asked_for_version, line_place, location, note, render_for_staff},
+    views::{
+        completed::answer,
+        order_changes::{asked_for_version, line_place, location, note, render_for_staff},
+    },
 };
 
 pub(super) const ROOM: Room<App> =

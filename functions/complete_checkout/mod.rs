@@ -3,7 +3,7 @@
 //! `Idempotency-Key` names the attempt: a repeat gets the first answer again, byte for byte. 202, 409
 //! `completion_in_progress`, 429 and 5xx are not final; the same key may be sent again.
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, header};
+use http::StatusCode;
 use offpeak_domain::{checkout::PaymentChoice, ids::CheckoutId};
 use serde::Deserialize;
 use serde_json::json;
@@ -17,8 +17,11 @@ use crate::shared::{
         reply::Reply,
         room::{Room, answering},
     },
-    operations::complete_checkout::{CompleteCheckout, Outcome, Rendered, complete_checkout},
-    views::{checkout::ActionView, money::MoneyView, order::OrderView},
+    operations::{
+        complete_checkout::{CompleteCheckout, Outcome, complete_checkout},
+        kept_answers::Rendered,
+    },
+    views::{checkout::ActionView, completed::answer, money::MoneyView, order::OrderView},
 };
 
 pub(super) const ROOM: Room<App> =
@@ -27,8 +30,6 @@ pub(super) const ROOM: Room<App> =
 /// Longest name of what a buyer pays with, and longest address to return to, in bytes.
 const TOKEN_MAX: usize = 255;
 const RETURN_URL_MAX: usize = 2_048;
-
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,7 +59,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
         payment: choice(body.payment)?,
     };
     let completed = complete_checkout(&app.shop, &command, render).await?;
-    Ok(answer(completed.rendered, completed.replayed))
+    Ok(answer(completed))
 }
 
 /// What the provider is told is bounded here; whether it means anything, the provider says.
@@ -77,15 +78,6 @@ fn choice(body: PaymentBody) -> Result<PaymentChoice, Problem> {
         }
     }
     Ok(PaymentChoice { method, token, return_url })
-}
-
-fn answer(rendered: Rendered, replayed: bool) -> Reply {
-    let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = Reply::ready(status, rendered.body);
-    if !status.is_success() {
-        reply = reply.header(header::CONTENT_TYPE, "application/problem+json");
-    }
-    if replayed { reply.header(REPLAYED, "true") } else { reply }
 }
 
 fn render(outcome: &Outcome) -> Rendered {

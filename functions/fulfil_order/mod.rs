@@ -12,7 +12,8 @@ use crate::shared::{
     },
     operations::orders::{Caller, FulfilOrder, fulfil_order},
     views::{
-        order_changes::{LineBody, answer, asked_once, line_asks, location, parcels, render_for_staff},
+        completed::answer,
+        order_changes::{LineBody, asked_once, line_asks, location, parcels, render_for_staff},
         order_parts::ParcelView,
     },
 };

@@ -12,7 +12,10 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::orders::{self, Caller, HoldOrder, hold_order},
-    views::order_changes::{ManagedOrderView, answer, asked_for_version, note, render_for_staff},
+    views::{
+        completed::answer,
+        order_changes::{ManagedOrderView, asked_for_version, note, render_for_staff},
+    },
 };
 
 pub(super) const ROOM: Room<App> = Room::http("manage_order", include_str!("function.json"))

@@ -10,7 +10,10 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::orders::{Caller, CancelOrder, cancel_order},
-    views::order_changes::{LineBody, answer, asked_once, line_asks, note, render_for_staff},
+    views::{
+        completed::answer,
+        order_changes::{LineBody, asked_once, line_asks, note, render_for_staff},
+    },
 };
 
 pub(super) const ROOM: Room<App> =

@@ -12,8 +12,9 @@ use crate::shared::{
     },
     operations::orders::{Caller, RefundOrder, refund_order},
     views::{
+        completed::answer,
         money::MoneyView,
-        order_changes::{LineBody, answer, asked_once, line_asks, note, render_for_staff},
+        order_changes::{LineBody, asked_once, line_asks, note, render_for_staff},
     },
 };
 

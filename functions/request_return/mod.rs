@@ -10,7 +10,10 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::orders::{Caller, RequestReturn, request_return},
-    views::order_changes::{LineBody, answer, asked_once, line_asks, note, render_for_buyer},
+    views::{
+        completed::answer,
+        order_changes::{LineBody, asked_once, line_asks, note, render_for_buyer},
+    },
 };
 
 pub(super) const ROOM: Room<App> =

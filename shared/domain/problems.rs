@@ -30,7 +30,7 @@ pub enum CartProblem {
     ShippingUnavailable { method: String },
     /// The store sells in another currency than when the cart was made; it is priced in that one.
     CurrencyChanged { was: Currency, now: Currency },
-    /// The tax service does not answer: tax is shown by the store's own table.
+    /// The tax service does not answer, or not for all of it: tax is shown by the store's own table.
     TaxEstimated,
     /// A code takes nothing off; `reason` as in the promotions that were skipped.
     CodeNotApplied { code: String, reason: &'static str },
@@ -125,13 +125,15 @@ pub fn of_lines(
     problems
 }
 
-/// What pricing found: goods without a price here, and codes that take nothing off.
+/// What pricing found: goods without a price here or of unknown tax, and codes that take nothing off.
 pub fn of_pricing(priced: &Priced, problems: &mut Vec<CartProblem>) {
     for problem in &priced.problems {
-        let PricingProblem::NoPrice { sku } = problem else { continue };
-        let unavailable = CartProblem::Unavailable { sku: sku.clone() };
-        if !problems.contains(&unavailable) {
-            problems.push(unavailable);
+        let found = match problem {
+            PricingProblem::NoPrice { sku } => CartProblem::Unavailable { sku: sku.clone() },
+            PricingProblem::TaxUnknown { .. } => CartProblem::TaxEstimated,
+        };
+        if !problems.contains(&found) {
+            problems.push(found);
         }
     }
     for skipped in &priced.skipped {

@@ -16,7 +16,7 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    Shop,
+    Shop, destinations,
     outbox::{self, Outgoing},
     promotions::claims,
     stock::{self, StockError},
@@ -34,8 +34,6 @@ use crate::shared::{
     },
 };
 
-/// Topic of what happens to orders, for the shop's own systems.
-const ORDERS_TOPIC: &str = "orders";
 /// How often one drive looks again because another one was faster.
 const ROUNDS_MAX: u32 = 6;
 /// How long a change waits for its works; what is not done by then goes with the look.
@@ -274,7 +272,7 @@ pub(super) fn announce(order: &Order, entry: &Entry, outgoing: &mut Outgoing) ->
         .collect();
     let amount = entry.amount.map(|it| json!({ "amount": it.minor().to_string(), "currency": it.currency().code() }));
     outgoing.add(Message {
-        destination: ORDERS_TOPIC.to_owned(),
+        destination: destinations::ORDERS.to_owned(),
         id: format!("{}-{}-{}", subject.replace('.', "-"), order.id, entry.number),
         session: Some(order.id.to_string()),
         subject: subject.to_owned(),

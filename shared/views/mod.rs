@@ -3,6 +3,7 @@
 pub mod cart;
 pub mod cart_lines;
 pub mod checkout;
+pub mod completed;
 pub mod discounts;
 pub mod money;
 pub mod order;

@@ -3,7 +3,7 @@
 //! A call that may move money carries an `Idempotency-Key`; one that sets a stored thing to a state carries
 //! `If-Match`. Every change answers the order as it then stands, with `changed`, the id of what was made.
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, header};
+use http::StatusCode;
 use offpeak_domain::{
     code::Code,
     ids::OrderId,
@@ -18,14 +18,12 @@ use super::{
 };
 use crate::shared::{
     documents::Seen,
-    host::{call::Call, problem::Problem, reply::Reply},
+    host::{call::Call, problem::Problem},
     operations::{
-        complete_checkout::{Completed, Rendered},
+        kept_answers::Rendered,
         orders::{Asked, Caller},
     },
 };
-
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Longest text of a person about a change, in characters.
 pub const NOTE_MAX: usize = 500;
@@ -175,15 +173,4 @@ pub fn render_for_buyer(order: &Seen<Order>, _changed: Option<&str>) -> Rendered
 fn rendered(view: &impl Serialize) -> Rendered {
     let body = serde_json::to_vec(view).unwrap_or_default();
     Rendered { status: StatusCode::OK.as_u16(), body: Bytes::from(body) }
-}
-
-/// The answer of a change, replayed or new.
-pub fn answer(completed: Completed) -> Reply {
-    let Completed { rendered, replayed } = completed;
-    let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = Reply::ready(status, rendered.body);
-    if !status.is_success() {
-        reply = reply.header(header::CONTENT_TYPE, "application/problem+json");
-    }
-    if replayed { reply.header(REPLAYED, "true") } else { reply }
 }

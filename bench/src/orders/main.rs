@@ -29,8 +29,9 @@ use offpeak::shared::{
         Shop,
         carts::{create_cart, set_cart_line},
         checkouts::{Choices, start_checkout},
-        complete_checkout::{CompleteCheckout, Outcome, Rendered, complete_checkout},
+        complete_checkout::{CompleteCheckout, Outcome, complete_checkout},
         import_catalogue::{ImportOptions, import_catalogue, rows::Format},
+        kept_answers::Rendered,
     },
     ports::{
         Ports,

@@ -4,7 +4,7 @@ use offpeak_domain::{
     cart::Cart,
     checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
     offer::Offer,
-    pricing::Priced,
+    pricing::{Priced, PricingProblem},
     problems::{self, CartProblem},
     sku::Sku,
 };
@@ -20,7 +20,7 @@ use crate::shared::{
         promotions::quote::{Asked, Freshness, QuoteError, quote},
         taxes::{TaxError, TaxedBasket},
     },
-    ports::documents::ETag,
+    ports::{documents::ETag, taxes::TaxesUnavailable},
 };
 
 pub(super) enum Begun {
@@ -122,6 +122,9 @@ async fn price(
         Err(QuoteError::Pricing(err)) => return Ok(Err(Final::Pricing(err))),
         Err(QuoteError::Store(err)) => return Err(err.into()),
     };
+    if priced.problems.iter().any(|it| matches!(it, PricingProblem::TaxUnknown { .. })) {
+        return Err(TaxesUnavailable("it left out a line, or shipping".into()).into());
+    }
     problems::of_pricing(&priced, &mut problems);
     if problems.iter().any(CartProblem::blocks) {
         let shipping_options = settings.shipping_options(&destination).into_iter().cloned().collect();

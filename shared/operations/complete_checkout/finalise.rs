@@ -2,7 +2,7 @@
 use offpeak_domain::{
     checkout::{Attempt, CheckoutState, Finished, Refusal, Shortage, Step},
     order::{Actor, By, Cancel, Entry, Lifecycle},
-    payment::CaptureWhen,
+    payment::{CaptureWhen, FactKind},
     sku::Sku,
     stock::{Part, Shortfall},
 };
@@ -181,11 +181,13 @@ pub(super) async fn undo(
 ) -> Result<bool, CompleteError> {
     let id = run.id();
     outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
-    match effects::void(shop, id, attempt).await? {
+    let facts = match effects::void(shop, id, attempt).await? {
         // Another run captured before it saw that it was overtaken: from here the only way is forward.
         effects::Voided::TooLate => return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false),
-        effects::Voided::Done(facts) => run.said = Some((effects::name(id, attempt), facts)),
-    }
+        effects::Voided::Done(facts) => facts,
+    };
+    let had_paid = facts.iter().any(|it| it.kind == FactKind::Authorised);
+    run.said = Some((effects::name(id, attempt), facts));
     effects::release_stock(shop, id, attempt).await?;
     effects::release_uses(shop, &run.seen.value, attempt).await?;
     effects::unlock_cart(shop, id, attempt).await?;
@@ -198,8 +200,8 @@ pub(super) async fn undo(
             before.value.lifecycle == Lifecycle::Pending && before.value.payment.reference == attempt.reference(id);
         let order = Order { lifecycle: Lifecycle::Failed, ..before.value };
         also.push(purchases::put_order(&order, Some(&before.etag))?);
-        // This attempt's hidden order is there: its goods were held once, and the buyer has paid.
-        if let (true, Refusal::OutOfStock { short }) = (mine, refusal) {
+        // This attempt's goods were held once and sold while the buyer paid.
+        if let (true, Refusal::OutOfStock { short }) = (mine && had_paid, refusal) {
             outgoing.add(effects::order_shortfall(&order, Shortfall::Refund.name(), short, now));
             outgoing.add(effects::shortfall_mail(&order));
         }

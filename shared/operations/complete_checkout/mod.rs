@@ -17,7 +17,6 @@ mod finalise;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use offpeak_domain::{
     checkout::{CheckoutState, KeyUse, PaymentChoice, Refusal, Step},
     ids::CheckoutId,
@@ -30,14 +29,16 @@ use offpeak_domain::{
 use time::OffsetDateTime;
 
 use super::{
-    SettingsError, Shop, carts, checkouts, outbox,
+    SettingsError, Shop, carts, checkouts,
+    kept_answers::{Completed, KeptError, Rendered, keep, replay},
+    outbox,
     payment_events::{self, SettleError},
     sha256,
 };
 use crate::shared::{
     documents::{
         Seen,
-        purchases::{self, Answer, Order, StoredCheckout},
+        purchases::{self, Order, StoredCheckout},
     },
     ports::{bus::BusError, documents::StoreError, payments::PaymentError, taxes::TaxesUnavailable},
 };
@@ -101,22 +102,8 @@ pub struct ChangedLine {
     pub now: Money,
 }
 
-/// An answer as sent: what a repeat of the key gets again, byte for byte.
-#[derive(Clone, Debug)]
-pub struct Rendered {
-    pub status: u16,
-    pub body: Bytes,
-}
-
 /// The caller's way to write an outcome down. It is kept with the key.
 pub type Render = fn(&Outcome) -> Rendered;
-
-#[derive(Clone, Debug)]
-pub struct Completed {
-    pub rendered: Rendered,
-    /// The key was answered before.
-    pub replayed: bool,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum CompleteError {
@@ -139,6 +126,16 @@ pub enum CompleteError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Bus(#[from] BusError),
+}
+
+impl From<KeptError> for CompleteError {
+    fn from(err: KeptError) -> CompleteError {
+        match err {
+            KeptError::KeyReused => CompleteError::KeyReused,
+            KeptError::InProgress => CompleteError::InProgress { retry_after_s: 1 },
+            KeptError::Store(err) => err.into(),
+        }
+    }
 }
 
 impl From<SettleError> for CompleteError {
@@ -176,7 +173,7 @@ pub async fn complete_checkout(
             Ok(Some(Outcome::ActionRequired { url })) => {
                 return Ok(Completed { rendered: render(&Outcome::ActionRequired { url }), replayed: false });
             }
-            Ok(Some(outcome)) => return keep(shop, command.checkout, &by, render(&outcome)).await,
+            Ok(Some(outcome)) => return Ok(keep(shop, command.checkout, &by, render(&outcome)).await?),
             // Someone moved the checkout under us: look again.
             Ok(None) | Err(CompleteError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {}
             Err(err) => return Err(err),
@@ -337,38 +334,6 @@ fn key_use(command: &CompleteCheckout) -> KeyUse {
 
 fn same_request(used: &KeyUse, by: &KeyUse) -> Result<(), CompleteError> {
     if used.key == by.key && used.fingerprint != by.fingerprint { Err(CompleteError::KeyReused) } else { Ok(()) }
-}
-
-async fn replay(shop: &Shop, id: CheckoutId, by: &KeyUse) -> Result<Option<Completed>, CompleteError> {
-    let Some(answer) = purchases::read_answer(shop.ports.documents.as_ref(), id, &by.key).await? else {
-        return Ok(None);
-    };
-    if answer.fingerprint != by.fingerprint {
-        return Err(CompleteError::KeyReused);
-    }
-    let rendered = Rendered { status: answer.status, body: Bytes::from(answer.body) };
-    Ok(Some(Completed { rendered, replayed: true }))
-}
-
-/// Keeps a final answer with its key. If someone kept one first, theirs is the answer.
-async fn keep(shop: &Shop, id: CheckoutId, by: &KeyUse, rendered: Rendered) -> Result<Completed, CompleteError> {
-    let answer = Answer {
-        fingerprint: by.fingerprint.clone(),
-        status: rendered.status,
-        body: String::from_utf8_lossy(&rendered.body).into_owned(),
-    };
-    let write = purchases::add_answer(&by.key, &answer)?;
-    match purchases::write(shop.ports.documents.as_ref(), id, vec![write]).await {
-        Ok(_) => Ok(Completed { rendered, replayed: false }),
-        Err(StoreError::Exists { .. }) => {
-            replay(shop, id, by).await?.ok_or(CompleteError::InProgress { retry_after_s: 1 })
-        }
-        // The purchase is decided and says so to whoever asks; only the byte-equal copy is missing.
-        Err(err) => {
-            tracing::warn!(error = %crate::shared::ports::chain(&err), "An answer could not be kept with its key.");
-            Ok(Completed { rendered, replayed: false })
-        }
-    }
 }
 
 impl From<Driven> for Outcome {

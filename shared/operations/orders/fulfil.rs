@@ -2,7 +2,7 @@
 use offpeak_domain::order::{Fulfil, FulfilmentState, Parcel};
 
 use super::{Asked, OrderError, Render, change};
-use crate::shared::operations::{Shop, complete_checkout::Completed};
+use crate::shared::operations::{Shop, kept_answers::Completed};
 
 #[derive(Clone, Debug)]
 pub struct FulfilOrder {

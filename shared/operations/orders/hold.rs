@@ -1,6 +1,6 @@
 //! Holding an order back, and letting it go: nothing of it is fulfilled meanwhile.
 use super::{Asked, OrderError, Render, change};
-use crate::shared::operations::{Shop, complete_checkout::Completed};
+use crate::shared::operations::{Shop, kept_answers::Completed};
 
 #[derive(Clone, Debug)]
 pub struct HoldOrder {

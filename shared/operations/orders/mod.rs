@@ -12,7 +12,6 @@ mod returns;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use offpeak_domain::{
     checkout::KeyUse,
     ids::{CheckoutId, OrderId},
@@ -27,16 +26,14 @@ pub use returns::{ChangeOrderReturn, RequestReturn, change_return, request_retur
 
 use super::{
     Shop, carts,
-    complete_checkout::{Completed, Rendered, resume_message},
+    complete_checkout::resume_message,
+    kept_answers::{Completed, KeptError, Rendered, keep, replay},
     order_works::{self, LOOK_AFTER},
     outbox::{self, Outgoing},
     sha256,
 };
 use crate::shared::{
-    documents::{
-        Seen,
-        purchases::{self, Answer},
-    },
+    documents::{Seen, purchases},
     ports::documents::{ETag, StoreError},
 };
 
@@ -82,6 +79,16 @@ pub enum OrderError {
     Refused(#[from] OrderRefusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<KeptError> for OrderError {
+    fn from(err: KeptError) -> OrderError {
+        match err {
+            KeptError::KeyReused => OrderError::KeyReused,
+            KeptError::InProgress => OrderError::Busy,
+            KeptError::Store(err) => err.into(),
+        }
+    }
 }
 
 /// Makes one change. `decide` may be called more than once, each time with the order as it then is; `None`:
@@ -167,7 +174,7 @@ async fn answer(
     };
     let rendered = render(&seen, made.as_deref());
     match by {
-        Some(by) => keep(shop, checkout, by, rendered).await,
+        Some(by) => Ok(keep(shop, checkout, by, rendered).await?),
         None => Ok(Completed { rendered, replayed: false }),
     }
 }
@@ -217,34 +224,4 @@ async fn made(shop: &Shop, checkout: CheckoutId, by: &KeyUse) -> Result<Option<O
         return Ok(None);
     };
     if made.fingerprint == by.fingerprint { Ok(Some(made.subject)) } else { Err(OrderError::KeyReused) }
-}
-
-async fn replay(shop: &Shop, checkout: CheckoutId, by: &KeyUse) -> Result<Option<Completed>, OrderError> {
-    let Some(answer) = purchases::read_answer(shop.ports.documents.as_ref(), checkout, &by.key).await? else {
-        return Ok(None);
-    };
-    if answer.fingerprint != by.fingerprint {
-        return Err(OrderError::KeyReused);
-    }
-    let rendered = Rendered { status: answer.status, body: Bytes::from(answer.body) };
-    Ok(Some(Completed { rendered, replayed: true }))
-}
-
-/// Keeps an answer with its key. If someone kept one first, theirs is the answer.
-async fn keep(shop: &Shop, checkout: CheckoutId, by: &KeyUse, rendered: Rendered) -> Result<Completed, OrderError> {
-    let answer = Answer {
-        fingerprint: by.fingerprint.clone(),
-        status: rendered.status,
-        body: String::from_utf8_lossy(&rendered.body).into_owned(),
-    };
-    let write = purchases::add_answer(&by.key, &answer)?;
-    match purchases::write(shop.ports.documents.as_ref(), checkout, vec![write]).await {
-        Ok(_) => Ok(Completed { rendered, replayed: false }),
-        Err(StoreError::Exists { .. }) => replay(shop, checkout, by).await?.ok_or(OrderError::Busy),
-        // The change is made and the order says so to whoever asks; a repeat is answered anew.
-        Err(err) => {
-            tracing::warn!(error = %crate::shared::ports::chain(&err), "An answer could not be kept with its key.");
-            Ok(Completed { rendered, replayed: false })
-        }
-    }
 }

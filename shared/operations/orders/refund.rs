@@ -2,7 +2,7 @@
 use offpeak_domain::order::RefundAsk;
 
 use super::{Asked, OrderError, Render, change};
-use crate::shared::operations::{Shop, complete_checkout::Completed};
+use crate::shared::operations::{Shop, kept_answers::Completed};
 
 #[derive(Clone, Debug)]
 pub struct RefundOrder {

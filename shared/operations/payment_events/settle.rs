@@ -19,6 +19,7 @@ use crate::shared::{
     operations::{
         Shop,
         complete_checkout::resume_message,
+        destinations,
         outbox::{self, Outgoing},
         sha256,
     },
@@ -39,8 +40,6 @@ const RELEASE: &str = "release";
 const ATTEMPTS_MAX: u32 = 50;
 /// Why an order is held back whose payments do not add up.
 const ANOMALY: &str = "payment_anomaly";
-/// Topic of what happens to orders, for the shop's own systems.
-const ORDERS_TOPIC: &str = "orders";
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
@@ -261,7 +260,7 @@ fn payment_changed(order: &Order, amounts: &Amounts, now: OffsetDateTime) -> Mes
         members.insert("at".to_owned(), at.into());
     }
     Message {
-        destination: ORDERS_TOPIC.to_owned(),
+        destination: destinations::ORDERS.to_owned(),
         id,
         session: Some(order.id.to_string()),
         subject: "order.payment_changed".to_owned(),

@@ -8,12 +8,10 @@ use time::{Duration, OffsetDateTime};
 use super::{Ask, Limits, Phase, Progress, VerifyError, go_on};
 use crate::shared::{
     documents::{Seen, jobs},
-    operations::Shop,
+    operations::{Shop, destinations},
     ports::{bus::Message, documents::StoreError},
 };
 
-/// Queue of the messages that drive jobs on.
-const QUEUE: &str = "jobs";
 /// What one message does.
 const SLICE: Limits = Limits { purchases: 2_000, time: Duration::seconds(15) };
 /// What one question does where messages come no more.
@@ -122,7 +120,7 @@ const KIND: &str = "verify";
 
 fn next_message(job: &StoredJob) -> Message {
     Message {
-        destination: QUEUE.to_owned(),
+        destination: destinations::JOBS.to_owned(),
         id: format!("{}-{}", job.job_id, job.slices),
         session: None,
         subject: "job.continue".to_owned(),

@@ -7,7 +7,7 @@ use offpeak::shared::{
         Shop,
         carts::{PricedCart, create_cart, get_cart, set_cart_line},
         checkouts::{Choices, PricedCheckout, get_checkout, start_checkout},
-        complete_checkout::Rendered,
+        kept_answers::Rendered,
         promotions::{
             coupons::{CouponError, add_code},
             manage::{ManageError, put_promotion},

@@ -6,7 +6,8 @@ use offpeak::shared::{
     host::problem::Problem,
     operations::{
         Shop,
-        complete_checkout::{CompleteCheckout, CompleteError, Outcome, Rendered, complete_checkout, resume_checkout},
+        complete_checkout::{CompleteCheckout, CompleteError, Outcome, complete_checkout, resume_checkout},
+        kept_answers::Rendered,
         outbox::relay_outbox,
         send_email::{OrderMail, send_order_mail},
     },

@@ -11,7 +11,7 @@ use offpeak::shared::{
         purchases::{Order, read_checkout, read_order},
         stock::{read_books, read_hold, read_levels},
     },
-    operations::{Shop, complete_checkout::Rendered},
+    operations::{Shop, kept_answers::Rendered},
     ports::{
         clock::Clock as _,
         documents::{Container, Document, Documents as _, PAGE_MAX, Query, Scope},

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use offpeak::shared::{
     documents::purchases::read_checkout,
-    operations::{Shop, complete_checkout::Rendered},
+    operations::{Shop, kept_answers::Rendered},
 };
 
 use super::{

@@ -14,7 +14,7 @@ use offpeak::shared::{
     },
     operations::{
         Shop,
-        complete_checkout::Rendered,
+        kept_answers::Rendered,
         orders::{
             Asked, Caller, CancelOrder, ChangeOrderReturn, FulfilOrder, OrderError, RefundOrder, RequestReturn,
             cancel_order, change_return, fulfil_order, refund_order, request_return,

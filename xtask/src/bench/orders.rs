@@ -1,6 +1,7 @@
 //! Orders from an empty cart to the placed order: in one process on SQLite, and from outside through the dev
 //! host, by as many buyers at a time.
 use std::{
+    fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Stdio},
@@ -17,13 +18,15 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::{
-    Effort, percentile, seed,
+    Effort, percentile,
     table::{Table, Unit, Wanted},
 };
-use crate::{child, failure::Failure, stage, workspace};
+use crate::{child, failure::Failure, handler, stage, workspace};
 
 /// Buyers at a time.
 const BUYERS: usize = 32;
+/// SKUs in the shop; a buyer takes two of them.
+const SKUS: usize = 100;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The shop's operations in one process.
@@ -48,7 +51,7 @@ pub(super) fn in_process(program: &Path, effort: Effort, table: &mut Table) -> R
 /// The same orders over HTTP, through the dev host.
 pub(super) fn over_http(handler: &Path, devhost: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
     let data = tempfile::tempdir().map_err(Failure::file("make", Path::new("a folder for the data")))?;
-    seed(handler, data.path())?;
+    stock_up(handler, data.path())?;
     let stage = data.path().join("stage");
     stage::lay_out(workspace::root(), handler, &stage)?;
     let shop = DevHost::start(devhost, &stage, data.path())?;
@@ -70,6 +73,17 @@ pub(super) fn over_http(handler: &Path, devhost: &Path, effort: Effort, table: &
         Unit::Milliseconds,
     );
     Ok(())
+}
+
+/// A shop with so much of everything that no buyer is refused.
+fn stock_up(handler: &Path, data: &Path) -> Result<(), Failure> {
+    let file = data.join("goods.csv");
+    let rows: String = (0..SKUS).map(|n| format!("SKU-{n:04},Thing {n},{}.99\n", 1 + n % 50)).collect();
+    fs::write(&file, format!("sku,title,price\n{rows}")).map_err(Failure::file("write", &file))?;
+    let mut import = handler::import(handler, data)?;
+    import.arg(&file).args(["--currency", "GBP", "--on-hand", "1000000"]).stdout(Stdio::null());
+    let status = import.status().map_err(Failure::file("start", handler))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("the goods cannot be loaded: {status}"))) }
 }
 
 /// The dev host with the shop; dropping it ends both.

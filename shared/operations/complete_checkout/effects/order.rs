@@ -9,16 +9,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::super::{CompleteError, Outcome};
 use crate::shared::{
     documents::purchases::{self, Order, OrderPayment, StoredCheckout},
-    operations::Shop,
+    operations::{Shop, destinations},
     ports::{bus::Message, documents::StoreError},
 };
-
-/// Queue of the messages that finish what a crash left.
-const RESUME_QUEUE: &str = "checkouts";
-/// Queue of mails to send.
-const MAIL_QUEUE: &str = "mail";
-/// Topic of what happens to orders, for the shop's own systems.
-const ORDERS_TOPIC: &str = "orders";
 
 pub(in super::super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt, now: OffsetDateTime) -> Order {
     let id = stored.checkout.id;
@@ -44,7 +37,7 @@ pub(in super::super) async fn placed(shop: &Shop, id: CheckoutId) -> Result<Outc
 /// Looks after the checkout at `at`; `name` tells apart the looks of one checkout.
 pub(crate) fn resume_message(id: CheckoutId, name: &str, at: OffsetDateTime) -> Message {
     Message {
-        destination: RESUME_QUEUE.to_owned(),
+        destination: destinations::CHECKOUTS.to_owned(),
         id: format!("resume-{id}-{name}"),
         session: None,
         subject: "checkout.resume".to_owned(),
@@ -63,7 +56,7 @@ pub(in super::super) fn order_placed(order: &Order, now: OffsetDateTime) -> Mess
         .map(|line| json!({ "sku": line.sku.as_str(), "quantity": line.quantity.get() }))
         .collect();
     Message {
-        destination: ORDERS_TOPIC.to_owned(),
+        destination: destinations::ORDERS.to_owned(),
         id: format!("order-placed-{}", order.id),
         session: Some(order.id.to_string()),
         subject: "order.placed".to_owned(),
@@ -92,7 +85,7 @@ pub(in super::super) fn order_shortfall(
         .map(|it| json!({ "sku": it.sku.as_str(), "requested": it.requested, "available": it.available }))
         .collect();
     Message {
-        destination: ORDERS_TOPIC.to_owned(),
+        destination: destinations::ORDERS.to_owned(),
         id: format!("order-shortfall-{}-{}", order.id, order.payment.reference),
         session: Some(order.id.to_string()),
         subject: "order.shortfall".to_owned(),
@@ -111,7 +104,7 @@ pub(in super::super) fn order_shortfall(
 /// Tells the buyer; of several attempts that fell short the first is told by mail.
 pub(in super::super) fn shortfall_mail(order: &Order) -> Message {
     Message {
-        destination: MAIL_QUEUE.to_owned(),
+        destination: destinations::MAIL.to_owned(),
         id: format!("order-shortfall-mail-{}-{}", order.id, order.payment.reference),
         session: None,
         subject: "mail.order_shortfall".to_owned(),
@@ -123,7 +116,7 @@ pub(in super::super) fn shortfall_mail(order: &Order) -> Message {
 /// The mail itself is written from the order when it is sent.
 pub(in super::super) fn confirmation_mail(order: &Order) -> Message {
     Message {
-        destination: MAIL_QUEUE.to_owned(),
+        destination: destinations::MAIL.to_owned(),
         id: format!("order-confirmation-{}", order.id),
         session: None,
         subject: "mail.order_confirmation".to_owned(),
