@@ -69,7 +69,11 @@ impl Stored for CountDocument {
 struct ClaimDocument {
     r#type: String,
     order_id: String,
+    /// The first of the customer's keys; empty where there is none.
     customer: String,
+    /// The second: of who was signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     fence: u32,
     state: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -128,7 +132,8 @@ fn claim_of(document: Document) -> Result<Seen<UseClaim>, StoreError> {
         "released" => UseState::Released,
         other => return Err(unreadable(format!("claim state `{other}`"))),
     };
-    Ok(Seen { value: UseClaim { order, customer: value.customer, fence: value.fence, state }, etag })
+    let customers = Some(value.customer).filter(|it| !it.is_empty()).into_iter().chain(value.account).collect();
+    Ok(Seen { value: UseClaim { order, customers, fence: value.fence, state }, etag })
 }
 
 /// # Errors
@@ -157,7 +162,8 @@ pub fn put_claim(claim: &UseClaim, seen: Option<&ETag>, now: OffsetDateTime) -> 
     let document = ClaimDocument {
         r#type: "claim".to_owned(),
         order_id: claim.order.to_string(),
-        customer: claim.customer.clone(),
+        customer: claim.customers.first().cloned().unwrap_or_default(),
+        account: claim.customers.get(1).cloned(),
         fence: claim.fence,
         state: state.to_owned(),
         updated_at: now,

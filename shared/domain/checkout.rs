@@ -46,6 +46,22 @@ pub struct Buyer {
     pub shipping_address: Address,
     /// `None`: as the shipping address.
     pub billing_address: Option<Address>,
+    /// The account of who was signed in when the completion began: a hash of its subject.
+    pub account: Option<String>,
+}
+
+impl Buyer {
+    /// The names under which what this customer may have is counted.
+    pub fn customer_keys(&self) -> Vec<String> {
+        customer_keys(Some(&self.email), self.account.as_deref())
+    }
+}
+
+/// The names under which what one customer may have is counted: each counts alone, so neither another address
+/// nor signing out gives more.
+pub fn customer_keys(email: Option<&Email>, account: Option<&str>) -> Vec<String> {
+    let account = account.map(|it| format!("account-{it}"));
+    email.map(Email::customer_key).into_iter().chain(account).collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

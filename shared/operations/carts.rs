@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offpeak_domain::{
     cart::{Cart, CartRefusal, CartState, LineChange, LineRefusal},
-    checkout::CheckoutState,
+    checkout::{CheckoutState, customer_keys},
     ids::CartId,
     money::{Currency, Money},
     offer::Offer,
@@ -257,7 +257,7 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
         codes: &cart.codes,
         groups: &cart.groups,
         order: Some(cart.id.checkout().order()),
-        email: None,
+        customers: &customer_keys(None, cart.owner.as_deref()),
         destination: None,
         method: None,
         taxes: taxes.provided.as_deref(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use offpeak_domain::{
     address::{Address, Destination, Email},
     cart::{Cart, CartRefusal, CartState},
-    checkout::{Buyer, Checkout, CheckoutState},
+    checkout::{Buyer, Checkout, CheckoutState, customer_keys},
     ids::{CartId, CheckoutId, OrderId},
     pricing::{Priced, PricingError},
     problems::{self, CartProblem},
@@ -231,6 +231,7 @@ fn apply(
             email: choices.email.clone().ok_or_else(|| missing("email"))?,
             shipping_address: choices.shipping_address.clone().ok_or_else(|| missing("shippingAddress"))?,
             billing_address: choices.billing_address.clone(),
+            account: None,
         };
         let shipping_method = choices.shipping_method.clone().ok_or_else(|| missing("shippingMethod"))?;
         let state = CheckoutState::Open;
@@ -334,7 +335,7 @@ async fn price_checkout(
         codes: &cart.codes,
         groups: &cart.groups,
         order: Some(checkout.id.order()),
-        email: Some(&checkout.buyer.email),
+        customers: &customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref()),
         destination: Some(&destination),
         method,
         taxes: taxes.provided.as_deref(),

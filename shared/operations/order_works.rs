@@ -205,8 +205,8 @@ async fn move_stock(ports: &Ports, order: &Order, work: &Work) -> Result<(), Sto
             stock::restock(ports, sku, &work.id, location, *units, &order.id.to_string()).await
         }
         WorkKind::ReleaseClaims => {
-            let (checkout, email) = (order.id.checkout(), &order.buyer.email);
-            Ok(claims::release(ports, checkout, claims::FOR_GOOD, &order.priced, email).await?)
+            let checkout = order.id.checkout();
+            Ok(claims::release(ports, checkout, claims::FOR_GOOD, &order.priced, &order.buyer).await?)
         }
         WorkKind::Capture { .. } | WorkKind::Void | WorkKind::Refund { .. } => Ok(()),
     }

@@ -290,6 +290,8 @@ pub(super) struct BuyerDocument {
     email: String,
     shipping_address: AddressDocument,
     billing_address: Option<AddressDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -310,6 +312,7 @@ impl From<&Buyer> for BuyerDocument {
             email: buyer.email.as_str().to_owned(),
             shipping_address: (&buyer.shipping_address).into(),
             billing_address: buyer.billing_address.as_ref().map(Into::into),
+            account: buyer.account.clone(),
         }
     }
 }
@@ -345,6 +348,7 @@ impl BuyerDocument {
             email: Email::parse(&self.email).map_err(|err| err.to_string())?,
             shipping_address: address(self.shipping_address)?,
             billing_address: self.billing_address.map(address).transpose()?,
+            account: self.account,
         })
     }
 }

@@ -93,7 +93,7 @@ fn placed(lines: &[(u32, i64)], shipping: Option<i64>, at_placement: bool) -> (O
     let total = priced.totals.total.minor();
     let address = Address::parse("Ada", "1 Mill Lane", None, "Leeds", None, "LS1 1AA", "GB").unwrap();
     let email = Email::parse("ada@example.org").unwrap();
-    let buyer = Buyer { email, shipping_address: address, billing_address: None };
+    let buyer = Buyer { email, shipping_address: address, billing_address: None, account: None };
     let id = CartId::new(Ulid::from_parts(1, 1)).checkout().order();
     let captured = if at_placement { total } else { 0 };
     let payment = OrderPayment { authorised: total, captured, ..OrderPayment::default() };

@@ -2,7 +2,7 @@
 use offpeak_domain::{
     address::Destination,
     cart::Cart,
-    checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step},
+    checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step, customer_keys},
     offer::Offer,
     pricing::{Priced, PricingProblem},
     problems::{self, CartProblem},
@@ -60,6 +60,7 @@ pub(super) async fn begin(
     let mut stored = seen.value;
     stored.checkout.attempts += 1;
     stored.checkout.fence += 1;
+    stored.checkout.buyer.account.clone_from(&priced_cart.value.cart.owner);
     stored.checkout.state = CheckoutState::Completing(Box::new(Attempt {
         number: stored.checkout.attempts,
         by: by.clone(),
@@ -112,7 +113,7 @@ async fn price(
         codes: &cart.codes,
         groups: &cart.groups,
         order: Some(checkout.id.order()),
-        email: Some(&checkout.buyer.email),
+        customers: &customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref()),
         destination: Some(&destination),
         method,
         taxes: taxes.as_deref(),

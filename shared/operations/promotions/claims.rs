@@ -1,13 +1,12 @@
 //! What an order claims before its payment and gives back when it is undone or cancelled whole.
 //!
 //! One claim in the pool of each limited promotion, one in that of each single-use code, and one in the
-//! customer's own pool, which every order has: that is how a first order is known. A promotion without a limit
+//! customer's own pool, by e-mail address and by account, which every order has: that is how a first order is known. A promotion without a limit
 //! claims nothing. Each claim stands alone: whoever fails in the middle gives back all of them, and giving back
 //! what was not claimed only keeps it from being claimed late.
 use futures_util::future::join_all;
 use offpeak_domain::{
-    address::Email,
-    checkout::Refusal,
+    checkout::{Buyer, Refusal},
     ids::CheckoutId,
     pricing::{Discount, Priced},
     promotion::CouponCode,
@@ -28,14 +27,15 @@ pub const FOR_GOOD: u32 = u32::MAX;
 pub struct Needed {
     pub pool: PoolKey,
     pub limits: UseLimits,
-    /// The customer's key where the pool counts by customer; else empty.
-    pub customer: String,
+    /// The customer's keys where the pool counts by customer; else empty.
+    pub customers: Vec<String>,
     /// The promotion and code to name when nothing is left.
     pub blame: Option<(String, Option<CouponCode>)>,
 }
 
 /// The claims that belong to an order with these discounts by this customer.
-pub fn needed(priced: &Priced, customer: &str) -> Vec<Needed> {
+pub fn needed(priced: &Priced, buyer: &Buyer) -> Vec<Needed> {
+    let customers = buyer.customer_keys();
     let blame = |it: &Discount| Some((it.promotion.to_string(), it.code.clone()));
     let mut needed = Vec::new();
     for discount in &priced.discounts {
@@ -44,22 +44,22 @@ pub fn needed(priced: &Priced, customer: &str) -> Vec<Needed> {
             needed.push(Needed {
                 pool: PoolKey::promotion(discount.promotion.as_str()),
                 limits: UseLimits { total: limits.total, per_customer: limits.per_customer },
-                customer: customer.to_owned(),
+                customers: customers.clone(),
                 blame: blame(discount),
             });
         }
         if let Some(code) = discount.code.as_ref().filter(|_| limits.single_use_code) {
             let limits = UseLimits { total: Some(1), per_customer: None };
-            needed.push(Needed { pool: code_pool(code), limits, customer: String::new(), blame: blame(discount) });
+            needed.push(Needed { pool: code_pool(code), limits, customers: Vec::new(), blame: blame(discount) });
         }
     }
     let first = priced.discounts.iter().find(|it| it.limits.first_order);
-    needed.push(Needed {
+    needed.extend(customers.iter().map(|customer| Needed {
         pool: PoolKey::customer(customer),
         limits: UseLimits { total: first.map(|_| 1), per_customer: None },
-        customer: String::new(),
+        customers: Vec::new(),
         blame: first.and_then(blame),
-    });
+    }));
     needed
 }
 
@@ -73,12 +73,12 @@ pub async fn claim(
     checkout: CheckoutId,
     fence: u32,
     priced: &Priced,
-    email: &Email,
+    buyer: &Buyer,
 ) -> Result<Option<Refusal>, StoreError> {
-    let needed = needed(priced, &email.customer_key());
+    let needed = needed(priced, buyer);
     let claims = needed.iter().map(|it| async move {
-        let (order, customer) = (checkout.order(), it.customer.clone());
-        let wanted = UseClaim { order, customer, fence, state: UseState::Live };
+        let (order, customers) = (checkout.order(), it.customers.clone());
+        let wanted = UseClaim { order, customers, fence, state: UseState::Live };
         claim_use(ports, &it.pool, &wanted, it.limits).await
     });
     let mut refusal = None;
@@ -108,9 +108,9 @@ pub async fn release(
     checkout: CheckoutId,
     fence: u32,
     priced: &Priced,
-    email: &Email,
+    buyer: &Buyer,
 ) -> Result<(), StoreError> {
-    let needed = needed(priced, &email.customer_key());
+    let needed = needed(priced, buyer);
     let releases = needed.iter().map(|it| release_use(ports, &it.pool, checkout.order(), fence));
     for done in join_all(releases).await {
         match done {

@@ -1,6 +1,7 @@
 //! Tries a promotion, stored or not, on a basket: the real prices and rules, and nothing is changed.
 use offpeak_domain::{
     address::{Destination, Email},
+    checkout::customer_keys,
     pricing::Priced,
     promotion::{CouponCode, PromotionId},
     quantity::Quantity,
@@ -88,7 +89,7 @@ pub async fn try_promotion(shop: &Shop, run: &DryRun) -> Result<Dry, TryError> {
         codes: &run.codes,
         groups: &run.groups,
         order: None,
-        email: run.email.as_ref(),
+        customers: &customer_keys(run.email.as_ref(), None),
         destination: run.destination.as_ref(),
         method: run.method.as_deref(),
         taxes: None,

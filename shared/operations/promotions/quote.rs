@@ -6,7 +6,7 @@
 //! decides is the claim at completion.
 use futures_util::future::{join_all, try_join_all};
 use offpeak_domain::{
-    address::{Destination, Email},
+    address::Destination,
     ids::OrderId,
     offer::Offer,
     pricing::{self, Basket, CustomerFacts, Discount, Priced, PricingError, Snapshot},
@@ -15,7 +15,7 @@ use offpeak_domain::{
     sku::Sku,
     store::StoreSettings,
     tax::ProvidedTaxes,
-    uses::UseState,
+    uses::{UseState, Used},
 };
 use time::OffsetDateTime;
 
@@ -51,8 +51,9 @@ pub struct Asked<'a> {
     pub groups: &'a [String],
     /// The order it may become: its own claims do not count against it.
     pub order: Option<OrderId>,
-    /// `None` before it is known: then the customer is taken for a new one.
-    pub email: Option<&'a Email>,
+    /// The keys of who buys, see [`customer_keys`](offpeak_domain::checkout::customer_keys). Empty before anything
+    /// is known: then the customer is taken for a new one.
+    pub customers: &'a [String],
     pub destination: Option<&'a Destination>,
     pub method: Option<&'a str>,
     pub taxes: Option<&'a ProvidedTaxes>,
@@ -99,10 +100,7 @@ pub async fn quote_with(
     let codes = &asked.codes[..asked.codes.len().min(CODES_MAX)];
     let single_use_codes = single_use_codes(shop, offering, codes, asked.order).await?;
     let gifts = gifts(shop, offering, codes, &single_use_codes, asked, freshness).await?;
-    let first_order = match asked.email.filter(|_| offering.asks_for_first_orders()) {
-        Some(email) => used(shop, &PoolKey::customer(&email.customer_key()), None, asked.order).await?.0 == 0,
-        None => true,
-    };
+    let first_order = !offering.asks_for_first_orders() || is_first_order(shop, asked).await?;
     let customer = CustomerFacts { groups: asked.groups.to_vec(), first_order };
     let (lines, destination, method) = (asked.lines, asked.destination, asked.method);
     let basket = Basket { lines, codes, customer: &customer, destination, method };
@@ -135,35 +133,34 @@ pub async fn quote_with(
     Err(StoreError::Refused("a basket was priced without end".to_owned()).into())
 }
 
+/// Whether this customer has no other order, under any name.
+async fn is_first_order(shop: &Shop, asked: &Asked<'_>) -> Result<bool, StoreError> {
+    let pools: Vec<PoolKey> = asked.customers.iter().map(|it| PoolKey::customer(it)).collect();
+    let counts = try_join_all(pools.iter().map(|pool| used(shop, pool, &[], asked.order))).await?;
+    Ok(counts.iter().all(|used| used.total == 0))
+}
+
 /// Whether a limited promotion has no use left for this customer.
 async fn is_spent(shop: &Shop, discount: &Discount, asked: &Asked<'_>) -> Result<bool, StoreError> {
     let pool = PoolKey::promotion(discount.promotion.as_str());
-    let key = asked.email.map(Email::customer_key);
-    let (total, by_customer) = used(shop, &pool, key.as_deref(), asked.order).await?;
+    let used = used(shop, &pool, asked.customers, asked.order).await?;
     let limits = discount.limits;
-    Ok(limits.total.is_some_and(|most| total >= most) || limits.per_customer.is_some_and(|most| by_customer >= most))
+    let spent_by_customer = |most: u32| used.by_customer.iter().any(|it| *it >= most);
+    Ok(limits.total.is_some_and(|most| used.total >= most) || limits.per_customer.is_some_and(spent_by_customer))
 }
 
-/// Live claims of a pool and, if the customer is known, theirs; without this order's own.
-async fn used(
-    shop: &Shop,
-    pool: &PoolKey,
-    customer: Option<&str>,
-    own: Option<OrderId>,
-) -> Result<(u32, u32), StoreError> {
+/// Live claims of a pool, and those under each of the customer's names; without this order's own.
+async fn used(shop: &Shop, pool: &PoolKey, customers: &[String], own: Option<OrderId>) -> Result<Used, StoreError> {
     let documents = shop.ports.documents.as_ref();
-    let by_customer = async {
-        match customer {
-            Some(customer) => promo_use::read_customer(documents, pool, customer).await.map(|it| it.live),
-            None => Ok(0),
-        }
-    };
+    let by_customer = try_join_all(customers.iter().map(|it| promo_use::read_customer(documents, pool, it)));
     let (total, by_customer) = tokio::try_join!(promo_use::read_counter(documents, pool), by_customer)?;
-    let Some(own) = own.filter(|_| total.live > 0) else { return Ok((total.live, by_customer)) };
+    let used = Used { total: total.live, by_customer: by_customer.iter().map(|it| it.live).collect() };
+    let Some(own) = own.filter(|_| used.total > 0) else { return Ok(used) };
     let mine = promo_use::read_claim(documents, pool, own).await?.filter(|it| it.value.state == UseState::Live);
-    let Some(mine) = mine else { return Ok((total.live, by_customer)) };
-    let theirs = u32::from(customer == Some(mine.value.customer.as_str()));
-    Ok((total.live.saturating_sub(1), by_customer.saturating_sub(theirs)))
+    let Some(mine) = mine else { return Ok(used) };
+    let others = |(key, count): (&String, u32)| count.saturating_sub(u32::from(mine.value.customers.contains(key)));
+    let by_customer = customers.iter().zip(used.by_customer).map(others).collect();
+    Ok(Used { total: used.total.saturating_sub(1), by_customer })
 }
 
 /// What the store knows of the codes that no promotion shares.
@@ -178,7 +175,7 @@ async fn single_use_codes(
     let looks = unshared.map(|code| async move {
         let Some(entry) = coupon_codes::read_code(documents, code).await? else { return Ok(None) };
         let Ok(promotion) = PromotionId::parse(&entry.promotion) else { return Ok(None) };
-        let (live, _) = used(shop, &code_pool(code), None, own).await?;
+        let live = used(shop, &code_pool(code), &[], own).await?.total;
         Ok(Some(SingleUseCode { code: code.clone(), promotion, used: live > 0 }))
     });
     let found: Vec<Result<_, StoreError>> = join_all(looks).await;

@@ -2,6 +2,7 @@
 //! partition (counter, customer, claim), tried again while others win; a repeat of either changes nothing.
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use offpeak_domain::{
     ids::OrderId,
     uses::{self, UseClaim, UseLimits, UseRefusal, UseState, Used},
@@ -40,8 +41,8 @@ pub enum UseError {
 /// `Refused(Exhausted)` or `Refused(ExhaustedForCustomer)` where the limit is reached, `Refused(Superseded)`
 /// if the order has given up or a newer run owns it, `Store`.
 pub async fn claim_use(ports: &Ports, pool: &PoolKey, wanted: &UseClaim, limits: UseLimits) -> Result<(), UseError> {
-    change(ports, pool, wanted.order, &wanted.customer, |seen| {
-        uses::claim(seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)
+    change(ports, pool, wanted.order, &wanted.customers, |seen| {
+        uses::claim(&seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)
     })
     .await
 }
@@ -51,8 +52,10 @@ pub async fn claim_use(ports: &Ports, pool: &PoolKey, wanted: &UseClaim, limits:
 /// # Errors
 /// `Refused(Superseded)` if a newer run owns it, `Store`.
 pub async fn release_use(ports: &Ports, pool: &PoolKey, order: OrderId, fence: u32) -> Result<(), UseError> {
-    change(ports, pool, order, "", |seen| uses::release(seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence))
-        .await
+    change(ports, pool, order, &[], |seen| {
+        uses::release(&seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence)
+    })
+    .await
 }
 
 /// Live claims of a pool, except this order's own. Advisory: only a claim decides.
@@ -71,14 +74,14 @@ pub async fn used_by_others(ports: &Ports, pool: &PoolKey, own: Option<OrderId>)
 /// A pool as one change sees it.
 struct Seen {
     counter: Count,
-    /// Of the order's customer.
-    customer: Count,
+    /// Under each name of the order's customer.
+    customers: Vec<Count>,
     claim: Option<(UseClaim, ETag)>,
 }
 
 impl Seen {
     fn used(&self) -> Used {
-        Used { total: self.counter.live, by_customer: self.customer.live }
+        Used { total: self.counter.live, by_customer: self.customers.iter().map(|it| it.live).collect() }
     }
 }
 
@@ -89,7 +92,7 @@ async fn change(
     ports: &Ports,
     pool: &PoolKey,
     order: OrderId,
-    customer: &str,
+    customers: &[String],
     decide: impl Fn(&Seen) -> Decided,
 ) -> Result<(), UseError> {
     let work = async {
@@ -100,7 +103,7 @@ async fn change(
         };
         let mut pause = Duration::from_millis(1);
         loop {
-            match attempt(ports, pool, order, customer, &decide).await {
+            match attempt(ports, pool, order, customers, &decide).await {
                 Err(UseError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(20));
@@ -119,7 +122,7 @@ async fn attempt(
     ports: &Ports,
     pool: &PoolKey,
     order: OrderId,
-    customer: &str,
+    customers: &[String],
     decide: &impl Fn(&Seen) -> Decided,
 ) -> Result<(), UseError> {
     let documents = ports.documents.as_ref();
@@ -128,22 +131,23 @@ async fn attempt(
     let claim = claim.map(|it| (it.value, it.etag));
     // A claim that stands counts for whoever made it.
     let whose = match &claim {
-        Some((it, _)) if it.state == UseState::Live || customer.is_empty() => it.customer.clone(),
-        _ => customer.to_owned(),
+        Some((it, _)) if it.state == UseState::Live || customers.is_empty() => it.customers.clone(),
+        _ => customers.to_vec(),
     };
-    let by =
-        if whose.is_empty() { Count::default() } else { promo_use::read_customer(documents, pool, &whose).await? };
-    let seen = Seen { counter, customer: by, claim };
+    let counts = try_join_all(whose.iter().map(|it| promo_use::read_customer(documents, pool, it))).await?;
+    let seen = Seen { counter, customers: counts, claim };
     let before = seen.used();
     let Some((after, claim)) = decide(&seen)? else { return Ok(()) };
 
     let now = ports.clock.now();
-    let mut writes = Vec::with_capacity(3);
+    let mut writes = Vec::with_capacity(4);
     if after != before {
         writes.push(promo_use::put_counter(after.total, seen.counter.seen.as_ref(), now)?);
     }
-    if after != before && !claim.customer.is_empty() {
-        writes.push(promo_use::put_customer(&claim.customer, after.by_customer, seen.customer.seen.as_ref(), now)?);
+    if after != before {
+        for ((key, live), count) in claim.customers.iter().zip(after.by_customer).zip(&seen.customers) {
+            writes.push(promo_use::put_customer(key, live, count.seen.as_ref(), now)?);
+        }
     }
     writes.push(promo_use::put_claim(&claim, seen.claim.as_ref().map(|it| &it.1), now)?);
     promo_use::write(documents, pool, writes).await?;

@@ -35,8 +35,10 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
             match entry {
                 Entry::Claim(claim) if claim.state == UseState::Live => {
                     claims += 1;
-                    if customers.len() < CUSTOMERS_MAX || customers.contains_key(&claim.customer) {
-                        customers.entry(claim.customer.clone()).or_default().0 += 1;
+                    for key in &claim.customers {
+                        if customers.len() < CUSTOMERS_MAX || customers.contains_key(key) {
+                            customers.entry(key.clone()).or_default().0 += 1;
+                        }
                     }
                     if let Some(fault) = without_order(shop, claim.order).await? {
                         add(fault);

@@ -242,7 +242,7 @@ fn keeps(payment: &Payment) -> bool {
 /// there are promotions, so an order from before has no such claim.
 async fn uses(shop: &Shop, order: &Order, wrong: &mut Wrong) -> Result<(), StoreError> {
     let lives = matches!(order.lifecycle, Lifecycle::Placed | Lifecycle::Completed);
-    for needed in needed(&order.priced, &order.buyer.email.customer_key()) {
+    for needed in needed(&order.priced, &order.buyer) {
         let claim = promo_use::read_claim(shop.ports.documents.as_ref(), &needed.pool, order.id).await?;
         let live = claim.is_some_and(|it| it.value.state == UseState::Live);
         if live != lives && (live || needed.blame.is_some()) {

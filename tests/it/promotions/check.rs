@@ -69,8 +69,8 @@ pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Res
         found.push(format!("{name}: counts {counter} uses, but {} claims are live", live.len()));
     }
     let mut theirs: BTreeMap<&str, u32> = BTreeMap::new();
-    for claim in live.iter().filter(|it| !it.customer.is_empty()) {
-        *theirs.entry(&claim.customer).or_default() += 1;
+    for key in live.iter().flat_map(|it| &it.customers) {
+        *theirs.entry(key).or_default() += 1;
     }
     for (key, count) in &customers {
         let claims = theirs.remove(key.as_str()).unwrap_or(0);
@@ -95,7 +95,7 @@ pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Res
 /// As the store's.
 pub(super) async fn check_order(documents: &dyn Documents, order: &Order) -> Result<Vec<String>, StoreError> {
     let mut found = Vec::new();
-    for needed in needed(&order.priced, &order.buyer.email.customer_key()) {
+    for needed in needed(&order.priced, &order.buyer) {
         let claim = promo_use::read_claim(documents, &needed.pool, order.id).await?;
         let live = claim.is_some_and(|it| it.value.state == UseState::Live);
         if live != lives(order) {
@@ -107,7 +107,7 @@ pub(super) async fn check_order(documents: &dyn Documents, order: &Order) -> Res
 }
 
 fn needs(order: &Order, pool: &PoolKey) -> bool {
-    needed(&order.priced, &order.buyer.email.customer_key()).iter().any(|it| it.pool == *pool)
+    needed(&order.priced, &order.buyer).iter().any(|it| it.pool == *pool)
 }
 
 /// Whether an order counts as a use of what it was priced with. One that was cancelled whole gives its uses back

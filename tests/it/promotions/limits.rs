@@ -3,7 +3,10 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use offpeak::shared::{
     documents::promo_use::PoolKey,
     documents::purchases::read_order,
-    operations::promotions::{claims, uses::used_by_others},
+    operations::{
+        merge_cart::Customer,
+        promotions::{claims, uses::used_by_others},
+    },
 };
 use offpeak_domain::order::Lifecycle;
 use serde_json::json;
@@ -119,7 +122,7 @@ async fn p12_a_cancelled_order_gives_its_use_back_once() {
     let order = read_order(documents, first.id.checkout()).await.unwrap().unwrap().value;
     for _ in 0..3 {
         let (ports, id) = (&till.shop.ports, first.id.checkout());
-        claims::release(ports, id, claims::FOR_GOOD, &order.priced, &order.buyer.email).await.unwrap();
+        claims::release(ports, id, claims::FOR_GOOD, &order.priced, &order.buyer).await.unwrap();
     }
     let pool = PoolKey::promotion("one");
     assert_eq!(used_by_others(&till.shop.ports, &pool, None).await.unwrap(), 0);
@@ -158,5 +161,37 @@ async fn a_first_order_is_one_order() {
     till.put("welcome", &with(percent_off(20, "X"), &rule)).await;
     let bob = till.cart(&[('A', 1)]).await;
     assert_eq!(till.start(&bob, &email("bob@example.org")).await.priced.totals.total.minor(), 1000);
+    till.rest().await;
+}
+
+#[tokio::test]
+async fn p12_one_use_for_one_account_under_any_address() {
+    let till = till(100, "10.00").await;
+    till.put("once", &with(percent_off(10, "ONCE"), &json!({ "uses": { "perCustomer": 1 } }))).await;
+    let ada = Customer { subject: "ada".to_owned(), groups: Vec::new() };
+    let guest = till.cart(&[('A', 1)]).await;
+    let signed_in = till.sign_in(&guest, &ada).await;
+    till.enter(&signed_in, "once").await.unwrap();
+    till.start(&signed_in, &email("ada@example.org")).await;
+    assert_eq!(till.buy(&till.shop, &signed_in, "k", "approve").await.status, 200);
+    till.rest().await;
+    // Signed in with another address, and with the address alone, the use is taken: no price was promised.
+    let guest = till.cart(&[('A', 1)]).await;
+    let again = till.sign_in(&guest, &ada).await;
+    assert!(till.enter(&again, "once").await.unwrap_err().to_string().contains("exhausted"));
+    let alone = till.cart(&[('A', 1)]).await;
+    till.enter(&alone, "once").await.unwrap();
+    assert_eq!(till.start(&alone, &email("ada@example.org")).await.priced.totals.total.minor(), 1000);
+    // Signed in here and as a guest there, both promised the discount: one has it.
+    let bob = Customer { subject: "bob".to_owned(), groups: Vec::new() };
+    let guest = till.cart(&[('A', 1)]).await;
+    let baskets = [till.sign_in(&guest, &bob).await, till.cart(&[('A', 1)]).await];
+    for basket in &baskets {
+        till.enter(basket, "once").await.unwrap();
+        assert_eq!(till.start(basket, &email("bob@example.org")).await.priced.totals.total.minor(), 900);
+    }
+    let race = baskets.iter().map(|basket| till.buy(&till.shop, basket, "k", "approve"));
+    let placed = join_all(race).await.iter().filter(|it| it.status == 200).count();
+    assert_eq!(placed, 1);
     till.rest().await;
 }

@@ -8,6 +8,7 @@ use offpeak::shared::{
         carts::{PricedCart, create_cart, get_cart, set_cart_line},
         checkouts::{Choices, PricedCheckout, get_checkout, start_checkout},
         kept_answers::Rendered,
+        merge_cart::{Customer, merge_cart},
         promotions::{
             coupons::{CouponError, add_code},
             manage::{ManageError, put_promotion},
@@ -17,6 +18,7 @@ use offpeak::shared::{
 use offpeak_domain::{
     address::{Address, Email},
     ids::CartId,
+    merge::MergeStrategy,
     money::Money,
     promotion::{CouponCode, PromotionId},
     quantity::Quantity,
@@ -102,6 +104,13 @@ impl Till {
             self.set(&basket, *name, *units).await;
         }
         basket
+    }
+
+    /// The account's cart, with what was in the guest's.
+    pub(super) async fn sign_in(&self, guest: &Basket, customer: &Customer) -> Basket {
+        let strategy = MergeStrategy::default();
+        let merged = merge_cart(&self.shop, guest.id, &guest.token, customer, strategy).await.unwrap().0;
+        Basket { id: merged.cart.cart.id, token: merged.token }
     }
 
     pub(super) async fn set(&self, basket: &Basket, name: char, units: u32) -> PricedCart {

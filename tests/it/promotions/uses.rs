@@ -23,7 +23,7 @@ fn order(n: u64) -> OrderId {
 }
 
 fn wanted(n: u64, customer: &str, fence: u32) -> UseClaim {
-    UseClaim { order: order(n), customer: customer.to_owned(), fence, state: UseState::Live }
+    UseClaim { order: order(n), customers: vec![customer.to_owned()], fence, state: UseState::Live }
 }
 
 /// Counter, sum over customers, live claims.

@@ -13,8 +13,8 @@ pub(in super::super) async fn claim_uses(
     stored: &StoredCheckout,
     attempt: &Attempt,
 ) -> Result<Option<Refusal>, CompleteError> {
-    let (id, email) = (stored.checkout.id, &stored.checkout.buyer.email);
-    Ok(claims::claim(&shop.ports, id, attempt.fence, &attempt.priced, email).await?)
+    let (id, buyer) = (stored.checkout.id, &stored.checkout.buyer);
+    Ok(claims::claim(&shop.ports, id, attempt.fence, &attempt.priced, buyer).await?)
 }
 
 /// Gives back what the attempt has claimed, and keeps an older run from claiming it late.
@@ -23,6 +23,6 @@ pub(in super::super) async fn release_uses(
     stored: &StoredCheckout,
     attempt: &Attempt,
 ) -> Result<(), CompleteError> {
-    let (id, email) = (stored.checkout.id, &stored.checkout.buyer.email);
-    Ok(claims::release(&shop.ports, id, attempt.fence, &attempt.priced, email).await?)
+    let (id, buyer) = (stored.checkout.id, &stored.checkout.buyer);
+    Ok(claims::release(&shop.ports, id, attempt.fence, &attempt.priced, buyer).await?)
 }
