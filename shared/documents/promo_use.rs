@@ -3,15 +3,18 @@
 //!
 //! A pool is a promotion (`promo:<id>`), a single-use code (`code:<hash>`, see `coupon_codes`) or a customer
 //! (`customer:<key>`: the orders of one person, which is what tells a first order). Only a promotion's pool
-//! counts by customer; the claims of the others name none.
+//! counts by customer; the claims of the others name none. Beside a customer's claims lies `bought`: what they have
+//! of SKUs that are limited by customer, changed in the same batch as the claim.
 use offpeak_domain::{
+    allowance::Bought,
     ids::OrderId,
+    sku::Sku,
     uses::{UseClaim, UseState},
 };
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use super::{Seen, Stored, parse, put};
+use super::{Seen, Stored, parse, put, sku_text};
 use crate::shared::ports::documents::{
     Container, Document, Documents, ETag, Filter, PAGE_MAX, Page, Query, Scope, StoreError, Test, Write,
 };
@@ -20,6 +23,7 @@ use crate::shared::ports::documents::{
 const RELEASED_KEPT: Duration = Duration::days(30);
 
 const COUNTER: &str = "counter";
+const BOUGHT: &str = "bought";
 
 /// The key of a pool: its partition.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +88,32 @@ impl Stored for ClaimDocument {
     const SCHEMA: &'static str = "use_claim/1";
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BoughtDocument {
+    r#type: String,
+    entries: Vec<BoughtEntry>,
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BoughtEntry {
+    order_id: String,
+    #[serde(with = "sku_text")]
+    sku: Sku,
+    units: u32,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    until: OffsetDateTime,
+}
+
+impl Stored for BoughtDocument {
+    const SCHEMA: &'static str = "bought/1";
+}
+
 /// How many live claims the pool has, or those of one customer; 0 where nothing was ever claimed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
@@ -109,6 +139,42 @@ async fn read_count(documents: &dyn Documents, pool: &PoolKey, id: &str) -> Resu
     };
     let Seen { value, etag } = parse::<CountDocument>(document)?;
     Ok(Count { live: value.live, seen: Some(etag) })
+}
+
+/// What a customer has of limited SKUs.
+///
+/// # Errors
+/// As the port's.
+pub async fn read_bought(documents: &dyn Documents, pool: &PoolKey) -> Result<(Vec<Bought>, Option<ETag>), StoreError> {
+    let Some(document) = documents.read(Container::PromoUse, pool.as_str(), BOUGHT).await? else {
+        return Ok((Vec::new(), None));
+    };
+    let Seen { value, etag } = bought_of(document)?;
+    Ok((value, Some(etag)))
+}
+
+fn bought_of(document: Document) -> Result<Seen<Vec<Bought>>, StoreError> {
+    let Seen { value, etag } = parse::<BoughtDocument>(document)?;
+    let unreadable = |reason: String| StoreError::Unreadable { id: BOUGHT.to_owned(), reason };
+    let bought = |it: BoughtEntry| {
+        let order = OrderId::parse(&it.order_id).map_err(|err| unreadable(err.to_string()))?;
+        Ok::<_, StoreError>(Bought { order, sku: it.sku, units: it.units, at: it.at, until: it.until })
+    };
+    Ok(Seen { value: value.entries.into_iter().map(bought).collect::<Result<_, _>>()?, etag })
+}
+
+/// # Errors
+/// As [`put_counter`].
+pub fn put_bought(bought: &[Bought], seen: Option<&ETag>, now: OffsetDateTime) -> Result<Write, StoreError> {
+    let entry = |it: &Bought| BoughtEntry {
+        order_id: it.order.to_string(),
+        sku: it.sku.clone(),
+        units: it.units,
+        at: it.at,
+        until: it.until,
+    };
+    let entries = bought.iter().map(entry).collect();
+    put(BOUGHT, &BoughtDocument { r#type: BOUGHT.to_owned(), entries, updated_at: now }, seen, None)
 }
 
 /// # Errors
@@ -182,9 +248,16 @@ pub async fn write(documents: &dyn Documents, pool: &PoolKey, writes: Vec<Write>
 /// One document of a pool, for whoever checks them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    Counter { live: u32 },
-    Customer { key: String, live: u32 },
+    Counter {
+        live: u32,
+    },
+    Customer {
+        key: String,
+        live: u32,
+    },
     Claim(UseClaim),
+    /// What a customer has of limited SKUs.
+    Bought(Vec<Bought>),
 }
 
 /// One page of the documents of one pool, or of the counters of all pools, with their pools.
@@ -224,6 +297,8 @@ fn entries(page: Page) -> Result<Entries, StoreError> {
             Entry::Counter { live: parse::<CountDocument>(document)?.value.live }
         } else if id.starts_with("claim:") {
             Entry::Claim(claim_of(document)?.value)
+        } else if id == BOUGHT {
+            Entry::Bought(bought_of(document)?.value)
         } else {
             // Other documents of the same partition are not uses.
             continue;

@@ -1,6 +1,7 @@
 //! Container `stores`, partition `main`: the store's settings.
 use offpeak_domain::{
     address::{Address, Country},
+    allowance::CustomerLimit,
     money::{Currency, Money},
     payment::CaptureWhen,
     quantity::QUANTITY_MAX,
@@ -117,6 +118,15 @@ struct SkuLimitDocument {
     sku: Sku,
     min: u32,
     max: u32,
+    #[serde(default, rename = "perCustomer", skip_serializing_if = "Option::is_none")]
+    per_customer: Option<CustomerLimitDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustomerLimitDocument {
+    units: u32,
+    days: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,14 +272,24 @@ impl From<&ShippingRate> for ShippingDocument {
 
 impl From<LimitsDocument> for QuantityLimits {
     fn from(limits: LimitsDocument) -> QuantityLimits {
-        let skus = limits.skus.into_iter().map(|it| SkuLimit { sku: it.sku, min: it.min, max: it.max });
+        let skus = limits.skus.into_iter().map(|it| SkuLimit {
+            sku: it.sku,
+            min: it.min,
+            max: it.max,
+            per_customer: it.per_customer.map(|it| CustomerLimit { units: it.units, days: it.days }),
+        });
         QuantityLimits { per_sku: limits.per_sku, per_cart: limits.per_cart, skus: skus.collect() }
     }
 }
 
 impl From<&QuantityLimits> for LimitsDocument {
     fn from(limits: &QuantityLimits) -> LimitsDocument {
-        let skus = limits.skus.iter().map(|it| SkuLimitDocument { sku: it.sku.clone(), min: it.min, max: it.max });
+        let skus = limits.skus.iter().map(|it| SkuLimitDocument {
+            sku: it.sku.clone(),
+            min: it.min,
+            max: it.max,
+            per_customer: it.per_customer.map(|it| CustomerLimitDocument { units: it.units, days: it.days }),
+        });
         LimitsDocument { per_sku: limits.per_sku, per_cart: limits.per_cart, skus: skus.collect() }
     }
 }
@@ -324,7 +344,8 @@ mod tests {
         };
         settings.shipping.push(pickup);
         settings.taxes[0].reason = Some(TaxReason::Export);
-        let sku = SkuLimit { sku: Sku::parse("A").unwrap(), min: 2, max: 4 };
+        let per_customer = Some(CustomerLimit { units: 6, days: 30 });
+        let sku = SkuLimit { sku: Sku::parse("A").unwrap(), min: 2, max: 4, per_customer };
         settings.limits = QuantityLimits { per_sku: 9, per_cart: Some(40), skus: vec![sku] };
         settings.tax_provider = Some(TaxProvider { url: "http://127.0.0.1:9/".to_owned() });
         let Write::Create { body, .. } = put_settings(&settings, None).unwrap() else { panic!("a new document") };

@@ -291,7 +291,7 @@ mod tests {
         set(&mut cart, "A", 10, &limits).unwrap();
         assert_eq!(set(&mut cart, "B", 6, &limits), Err(LineRefusal::TooManyUnits { maximum: 15 }));
         set(&mut cart, "B", 5, &limits).unwrap();
-        limits.skus.push(SkuLimit { sku, min: 2, max: 3 });
+        limits.skus.push(SkuLimit { sku, min: 2, max: 3, per_customer: None });
         set(&mut cart, "A", 9, &limits).unwrap();
         assert!(set(&mut cart, "A", 10, &limits).is_err());
         set(&mut cart, "A", 1, &limits).unwrap();

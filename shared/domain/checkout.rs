@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     address::{Address, Email},
+    allowance::Exceeded,
     ids::CheckoutId,
     money::Money,
     pricing::Priced,
@@ -137,6 +138,8 @@ pub enum Refusal {
         /// The code that it came by, as the buyer would know it.
         code: Option<String>,
     },
+    /// Another purchase of this customer was faster.
+    AboveCustomerMaximum(Exceeded),
     /// The cart was changed between pricing and locking.
     CartChanged,
     /// The buyer did not come back in time.

@@ -2,6 +2,7 @@
 //! randomness; what a rule needs to know is passed in.
 pub mod address;
 pub mod allocation;
+pub mod allowance;
 pub mod audit;
 pub mod cart;
 pub mod catalogue;

@@ -1,6 +1,7 @@
 //! What stands between a cart and an order, as one list with stable codes. The cart shows it, the checkout
 //! shows it, and a completion is refused by it: what is shown is what decides.
 use crate::{
+    allowance::Exceeded,
     cart::CartLine,
     money::{Currency, Money},
     offer::Offer,
@@ -24,6 +25,8 @@ pub enum CartProblem {
     BelowMinimum { sku: Sku, quantity: u32, minimum: u32 },
     /// More units than one purchase may hold.
     AboveMaximum { sku: Sku, quantity: u32, maximum: u32 },
+    /// More units than one customer may buy within some days.
+    AboveCustomerMaximum(Exceeded),
     /// More units of all things together than one purchase may hold.
     TooManyUnits { quantity: u32, maximum: u32 },
     /// The chosen method does not reach the address, or is no longer offered.
@@ -46,6 +49,7 @@ impl CartProblem {
             CartProblem::PriceChanged { .. } => "price_changed",
             CartProblem::BelowMinimum { .. } => "below_minimum",
             CartProblem::AboveMaximum { .. } => "above_maximum",
+            CartProblem::AboveCustomerMaximum(_) => "above_customer_maximum",
             CartProblem::TooManyUnits { .. } => "too_many_units",
             CartProblem::ShippingUnavailable { .. } => "shipping_unavailable",
             CartProblem::CurrencyChanged { .. } => "currency_changed",
@@ -62,7 +66,8 @@ impl CartProblem {
             | CartProblem::Insufficient { sku, .. }
             | CartProblem::PriceChanged { sku, .. }
             | CartProblem::BelowMinimum { sku, .. }
-            | CartProblem::AboveMaximum { sku, .. } => Some(sku),
+            | CartProblem::AboveMaximum { sku, .. }
+            | CartProblem::AboveCustomerMaximum(Exceeded { sku, .. }) => Some(sku),
             CartProblem::TooManyUnits { .. }
             | CartProblem::ShippingUnavailable { .. }
             | CartProblem::CurrencyChanged { .. }
@@ -164,7 +169,7 @@ mod tests {
         let limits = QuantityLimits {
             per_sku: 5,
             per_cart: Some(15),
-            skus: vec![SkuLimit { sku: Sku::parse("D").unwrap(), min: 6, max: 12 }],
+            skus: vec![SkuLimit { sku: Sku::parse("D").unwrap(), min: 6, max: 12, per_customer: None }],
         };
         let offer = |name: &str, price| {
             Some(Offer {

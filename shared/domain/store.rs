@@ -1,6 +1,7 @@
 //! The store's settings: its currency, how tax is charged, what shipping costs.
 use crate::{
     address::{Country, Destination},
+    allowance::CustomerLimit,
     money::{Currency, Money, MoneyError},
     payment::CaptureWhen,
     quantity::QUANTITY_MAX,
@@ -118,6 +119,8 @@ pub struct SkuLimit {
     pub min: u32,
     /// Most units in one purchase.
     pub max: u32,
+    /// Most units of one customer over several purchases.
+    pub per_customer: Option<CustomerLimit>,
 }
 
 impl Default for QuantityLimits {
@@ -130,6 +133,11 @@ impl QuantityLimits {
     /// Fewest and most units of a SKU in one purchase.
     pub fn of(&self, sku: &Sku) -> (u32, u32) {
         self.skus.iter().find(|it| it.sku == *sku).map_or((1, self.per_sku), |it| (it.min, it.max))
+    }
+
+    /// What one customer may buy of a SKU over several purchases.
+    pub fn of_customer(&self, sku: &Sku) -> Option<CustomerLimit> {
+        self.skus.iter().find(|it| it.sku == *sku)?.per_customer
     }
 }
 

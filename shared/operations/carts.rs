@@ -17,7 +17,7 @@ use offpeak_domain::{
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    SettingsError, Shop,
+    SettingsError, Shop, customer_limits,
     promotions::quote::{Asked, Freshness, QuoteError, quote},
     sha256,
     taxes::TaxedBasket,
@@ -248,7 +248,8 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let mut problems = problems(shop, &settings, &cart, &offers).await?;
+    let customers = customer_keys(None, cart.owner.as_deref());
+    let mut problems = problems(shop, &settings, &cart, &offers, &customers).await?;
     let sellable = sellable(&cart, &offers);
     let basket = TaxedBasket { lines: &sellable, destination: None, method: None };
     let taxes = shop.taxes.shown(&settings, &basket).await?;
@@ -257,7 +258,7 @@ pub(super) async fn price_cart(shop: &Shop, cart: Cart, etag: ETag) -> Result<Pr
         codes: &cart.codes,
         groups: &cart.groups,
         order: Some(cart.id.checkout().order()),
-        customers: &customer_keys(None, cart.owner.as_deref()),
+        customers: &customers,
         destination: None,
         method: None,
         taxes: taxes.provided.as_deref(),
@@ -282,10 +283,13 @@ pub(super) async fn problems(
     settings: &StoreSettings,
     cart: &Cart,
     offers: &[Option<Offer>],
+    customers: &[String],
 ) -> Result<Vec<CartProblem>, StoreError> {
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let available = shop.catalogue.units(&skus).await?;
     let mut problems = problems::of_lines(&cart.lines, offers, Some(&available), &settings.limits);
+    let own = cart.id.checkout().order();
+    problems.extend(customer_limits::problems(&shop.ports, &settings.limits, &cart.lines, customers, own).await?);
     if cart.currency != settings.currency {
         problems.push(CartProblem::CurrencyChanged { was: cart.currency, now: settings.currency });
     }

@@ -324,7 +324,8 @@ async fn price_checkout(
     let settings = shop.settings().await?;
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
     let offers = shop.catalogue.offers(&skus).await?;
-    let mut problems = carts::problems(shop, &settings, cart, &offers).await?;
+    let customers = customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref());
+    let mut problems = carts::problems(shop, &settings, cart, &offers, &customers).await?;
     let lines = carts::sellable(cart, &offers);
     let destination = Destination::from(&checkout.buyer.shipping_address);
     let method = reaching(&settings, &destination, &checkout.shipping_method, &mut problems);
@@ -335,7 +336,7 @@ async fn price_checkout(
         codes: &cart.codes,
         groups: &cart.groups,
         order: Some(checkout.id.order()),
-        customers: &customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref()),
+        customers: &customers,
         destination: Some(&destination),
         method,
         taxes: taxes.provided.as_deref(),

@@ -3,6 +3,7 @@ pub mod apply_stock_update;
 pub mod carts;
 pub mod checkouts;
 pub mod complete_checkout;
+pub mod customer_limits;
 pub mod destinations;
 pub mod find_order;
 pub mod get_product;

@@ -16,7 +16,7 @@ use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    Shop, destinations,
+    Shop, customer_limits, destinations,
     outbox::{self, Outgoing},
     promotions::claims,
     stock::{self, StockError},
@@ -208,6 +208,7 @@ async fn move_stock(ports: &Ports, order: &Order, work: &Work) -> Result<(), Sto
             let checkout = order.id.checkout();
             Ok(claims::release(ports, checkout, claims::FOR_GOOD, &order.priced, &order.buyer).await?)
         }
+        WorkKind::ReleaseUnits => Ok(customer_limits::give_back_cancelled(ports, order).await?),
         WorkKind::Capture { .. } | WorkKind::Void | WorkKind::Refund { .. } => Ok(()),
     }
 }
@@ -234,9 +235,11 @@ async fn try_payment(shop: &Shop, order: &Order, work: &Work) -> Try {
                 RefundState::Failed { reason } => Try::Ended(Outcome::Refused(reason), it.payment.facts),
             })
         }
-        WorkKind::Ship { .. } | WorkKind::GiveBack { .. } | WorkKind::Restock { .. } | WorkKind::ReleaseClaims => {
-            Ok(Try::Ended(Outcome::Done, Vec::new()))
-        }
+        WorkKind::Ship { .. }
+        | WorkKind::GiveBack { .. }
+        | WorkKind::Restock { .. }
+        | WorkKind::ReleaseClaims
+        | WorkKind::ReleaseUnits => Ok(Try::Ended(Outcome::Done, Vec::new())),
     };
     match done {
         Ok(done) => done,

@@ -1,5 +1,6 @@
 //! A cart as the store API shows it.
 use offpeak_domain::{
+    allowance::CustomerLimit,
     cart::{CartLine, CartState},
     offer::Offer,
     pricing::{Priced, PricedLine, Totals},
@@ -94,6 +95,9 @@ pub struct CartProblemView {
     pub minimum: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<u32>,
+    /// Within which one customer may have the maximum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +200,7 @@ pub fn problem_view(problem: &CartProblem) -> CartProblemView {
         available: None,
         minimum: None,
         maximum: None,
+        days: None,
         method: None,
         promotion_code: None,
         reason: None,
@@ -213,6 +218,13 @@ pub fn problem_view(problem: &CartProblem) -> CartProblemView {
         CartProblem::AboveMaximum { quantity, maximum, .. } | CartProblem::TooManyUnits { quantity, maximum } => {
             CartProblemView { quantity: Some(quantity), maximum: Some(maximum), ..view }
         }
+        CartProblem::AboveCustomerMaximum(ref it) => CartProblemView {
+            quantity: Some(it.quantity),
+            available: Some(it.available),
+            maximum: Some(it.limit.units),
+            days: Some(it.limit.days),
+            ..view
+        },
         CartProblem::ShippingUnavailable { ref method } => CartProblemView { method: Some(method.clone()), ..view },
         CartProblem::CodeNotApplied { ref code, reason } => {
             CartProblemView { promotion_code: Some(code.clone()), reason: Some(reason), ..view }
@@ -233,6 +245,10 @@ fn detail(problem: &CartProblem) -> String {
         CartProblem::PriceChanged { .. } => "The price has changed since this was added.".to_owned(),
         CartProblem::BelowMinimum { minimum, .. } => format!("This is sold from {minimum} units; take more."),
         CartProblem::AboveMaximum { maximum, .. } => format!("At most {maximum} may be bought at once; take fewer."),
+        CartProblem::AboveCustomerMaximum(it) => {
+            let CustomerLimit { units, days } = it.limit;
+            format!("One customer may have {units} in {days} days; you can take {} now.", it.available)
+        }
         CartProblem::TooManyUnits { maximum, .. } => {
             format!("At most {maximum} units may be bought at once; take fewer.")
         }

@@ -218,6 +218,11 @@ fn ended(refusal: &Refusal) -> Problem {
             );
             problem.with("promotion", json!(promotion)).with("couponCode", json!(code))
         }
+        Refusal::AboveCustomerMaximum(exceeded) => {
+            let problem = problem_view(&CartProblem::AboveCustomerMaximum(exceeded.clone()));
+            Problem::new(Code::ValidationFailed, "Nothing was charged. See to this, then complete with a new key.")
+                .with("problems", json!([problem]))
+        }
         Refusal::CartChanged => {
             Problem::new(Code::CartChanged, "The cart changed while it was being ordered. Read it and try again.")
         }

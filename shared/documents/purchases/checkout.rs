@@ -1,5 +1,6 @@
 //! Document `checkout`: the buyer's choices and the completion under way.
 use offpeak_domain::{
+    allowance::{CustomerLimit, Exceeded},
     checkout::{Attempt, Checkout, CheckoutState, Finished, KeyUse, PaymentChoice, Refusal, Shortage, Step},
     ids::CheckoutId,
     sku::Sku,
@@ -96,6 +97,7 @@ enum RefusalDocument {
     OutOfStock { short: Vec<ShortageDocument> },
     Declined { reason: String },
     PromotionExhausted { promotion: String, code: Option<String> },
+    AboveCustomerMaximum(ExceededDocument),
     CartChanged,
     Abandoned,
 }
@@ -107,6 +109,17 @@ struct ShortageDocument {
     sku: Sku,
     requested: i64,
     available: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExceededDocument {
+    #[serde(with = "sku_text")]
+    sku: Sku,
+    quantity: u32,
+    available: u32,
+    units: u32,
+    days: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -253,6 +266,13 @@ impl From<&Refusal> for RefusalDocument {
             Refusal::PromotionExhausted { promotion, code } => {
                 RefusalDocument::PromotionExhausted { promotion: promotion.clone(), code: code.clone() }
             }
+            Refusal::AboveCustomerMaximum(it) => RefusalDocument::AboveCustomerMaximum(ExceededDocument {
+                sku: it.sku.clone(),
+                quantity: it.quantity,
+                available: it.available,
+                units: it.limit.units,
+                days: it.limit.days,
+            }),
             Refusal::CartChanged => RefusalDocument::CartChanged,
             Refusal::Abandoned => RefusalDocument::Abandoned,
         }
@@ -270,6 +290,12 @@ impl From<RefusalDocument> for Refusal {
             },
             RefusalDocument::Declined { reason } => Refusal::Declined { reason },
             RefusalDocument::PromotionExhausted { promotion, code } => Refusal::PromotionExhausted { promotion, code },
+            RefusalDocument::AboveCustomerMaximum(it) => Refusal::AboveCustomerMaximum(Exceeded {
+                sku: it.sku,
+                quantity: it.quantity,
+                available: it.available,
+                limit: CustomerLimit { units: it.units, days: it.days },
+            }),
             RefusalDocument::CartChanged => Refusal::CartChanged,
             RefusalDocument::Abandoned => Refusal::Abandoned,
         }

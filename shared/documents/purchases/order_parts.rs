@@ -302,6 +302,7 @@ enum WorkKindDocument {
         amount: Minor,
     },
     ReleaseClaims,
+    ReleaseUnits,
 }
 
 impl From<&Work> for WorkDocument {
@@ -320,6 +321,7 @@ impl From<&Work> for WorkDocument {
                 WorkKindDocument::Refund { refund: refund.clone(), amount: Minor(*amount) }
             }
             WorkKind::ReleaseClaims => WorkKindDocument::ReleaseClaims,
+            WorkKind::ReleaseUnits => WorkKindDocument::ReleaseUnits,
         };
         WorkDocument { id: work.id.clone(), kind, at: work.at }
     }
@@ -335,6 +337,7 @@ impl From<WorkDocument> for Work {
             WorkKindDocument::Void => WorkKind::Void,
             WorkKindDocument::Refund { refund, amount } => WorkKind::Refund { refund, amount: amount.0 },
             WorkKindDocument::ReleaseClaims => WorkKind::ReleaseClaims,
+            WorkKindDocument::ReleaseUnits => WorkKind::ReleaseUnits,
         };
         Work { id: work.id, kind, at: work.at }
     }

@@ -4,6 +4,7 @@
 //! What a basket did not get ([`Priced::skipped`]) and what stood in its way are of the moment and not kept.
 use offpeak_domain::{
     address::{Address, Country, Email},
+    allowance::CustomerLimit,
     checkout::Buyer,
     money::{Currency, Money},
     price_list::{PriceListId, PriceSource},
@@ -66,6 +67,15 @@ struct LineDocument {
     tax_reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gift_of: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer_limit: Option<CustomerLimitDocument>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustomerLimitDocument {
+    units: u32,
+    days: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +155,7 @@ impl From<&PricedLine> for LineDocument {
             tax: minor(line.tax),
             tax_reason: line.tax_reason.map(|it| it.name().to_owned()),
             gift_of: line.gift_of.as_ref().map(PromotionId::to_string),
+            customer_limit: line.customer_limit.map(|it| CustomerLimitDocument { units: it.units, days: it.days }),
         }
     }
 }
@@ -246,6 +257,7 @@ impl LineDocument {
             tax: money(self.tax),
             tax_reason: self.tax_reason.as_deref().map(tax_reason).transpose()?,
             gift_of: self.gift_of.as_deref().map(promotion_id).transpose()?,
+            customer_limit: self.customer_limit.map(|it| CustomerLimit { units: it.units, days: it.days }),
         })
     }
 }

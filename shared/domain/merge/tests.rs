@@ -76,7 +76,7 @@ fn an_empty_cart_is_never_what_is_kept() {
 fn what_is_capped_or_left_behind_is_told() {
     let limits = QuantityLimits {
         per_cart: Some(12),
-        skus: vec![SkuLimit { sku: sku("A"), min: 1, max: 5 }],
+        skus: vec![SkuLimit { sku: sku("A"), min: 1, max: 5, per_customer: None }],
         ..QuantityLimits::default()
     };
     let mut mine = cart(&[line("A", 4), line("OLD", 2)]);

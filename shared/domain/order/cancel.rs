@@ -58,6 +58,8 @@ impl Order {
         // Also without a discount: that it is one of this customer's orders is a use as well.
         if whole {
             self.owe(number, by.at, WorkKind::ReleaseClaims);
+        } else if lines.iter().any(|it| self.priced.lines[it.line].customer_limit.is_some()) {
+            self.owe(number, by.at, WorkKind::ReleaseUnits);
         }
         self.derive();
         let mut entry = self.entry(by, EntryKind::Cancelled);

@@ -59,6 +59,7 @@ fn priced(lines: &[(u32, i64)], shipping: Option<i64>) -> Priced {
         tax: gbp(0),
         tax_reason: None,
         gift_of: None,
+        customer_limit: None,
     };
     let paid = shipping.unwrap_or_default();
     Priced {
@@ -217,7 +218,7 @@ fn work(order: &mut Order, world: &mut World, well: bool) {
             world.captured += amount;
             assert!(world.captured + world.voided <= world.authorised, "captured above authorised: {order:?}");
         }
-        WorkKind::ReleaseClaims => {}
+        WorkKind::ReleaseClaims | WorkKind::ReleaseUnits => {}
         WorkKind::Void if well => world.voided = world.authorised - world.captured,
         WorkKind::Refund { amount, .. } if well => {
             world.refunded += amount;

@@ -34,6 +34,8 @@ pub enum WorkKind {
     Refund { refund: String, amount: i64 },
     /// The promotions' limits count this order no more.
     ReleaseClaims,
+    /// What was cancelled of limited SKUs can be bought by this customer again.
+    ReleaseUnits,
 }
 
 impl WorkKind {

@@ -22,6 +22,7 @@ use self::{
 };
 use crate::{
     address::Destination,
+    allowance::CustomerLimit,
     money::{Currency, Money, MoneyError},
     offer::Offer,
     price_list::{PriceList, PriceSource},
@@ -133,6 +134,8 @@ pub struct PricedLine {
     pub tax_reason: Option<TaxReason>,
     /// The promotion that gives this line away; its discount is its subtotal.
     pub gift_of: Option<PromotionId>,
+    /// What one customer may buy of it over several purchases; nothing is said of gifts.
+    pub customer_limit: Option<CustomerLimit>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -338,7 +341,9 @@ pub fn price(snapshot: &Snapshot<'_>, basket: &Basket<'_>, now: OffsetDateTime) 
         let shares = reduction.discounts.iter().map(|it| it.lines[lines.len()]);
         let discount = Money::sum(settings.currency, shares)?;
         let taxed = tax_of(snapshot, &taxed_at, item, &mut problems);
-        lines.push(line(item, discount, taxed, gift_of));
+        let mut line = line(item, discount, taxed, gift_of);
+        line.customer_limit = settings.limits.of_customer(&line.sku).filter(|_| gift_of.is_none());
+        lines.push(line);
     }
     let shipping = match rate.zip(shipping_price) {
         Some((rate, price)) => {
@@ -390,6 +395,7 @@ fn line(item: &Item<'_>, discount: Money, taxed: AppliedTax, gift_of: Option<&Pr
         tax: Money::zero(item.subtotal.currency()),
         tax_reason: taxed.reason(),
         gift_of: gift_of.cloned(),
+        customer_limit: None,
     }
 }
 

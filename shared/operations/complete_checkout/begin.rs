@@ -16,7 +16,7 @@ use crate::shared::{
         purchases::{self, StoredCheckout},
     },
     operations::{
-        Shop, checkouts,
+        Shop, checkouts, customer_limits,
         promotions::quote::{Asked, Freshness, QuoteError, quote},
         taxes::{TaxError, TaxedBasket},
     },
@@ -95,6 +95,9 @@ async fn price(
     let settings = shop.settings_latest().await?;
     let destination = Destination::from(&checkout.buyer.shipping_address);
     let mut problems = problems::of_lines(&cart.lines, offers, None, &settings.limits);
+    let (customers, own) = (customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref()), checkout.id.order());
+    let above = customer_limits::problems(&shop.ports, &settings.limits, &cart.lines, &customers, own);
+    problems.extend(above.await?);
     let method = checkouts::reaching(&settings, &destination, &checkout.shipping_method, &mut problems);
     let lines = carts::sellable(cart, offers);
     let basket = TaxedBasket { lines: &lines, destination: Some(&destination), method };
@@ -112,8 +115,8 @@ async fn price(
         lines: &lines,
         codes: &cart.codes,
         groups: &cart.groups,
-        order: Some(checkout.id.order()),
-        customers: &customer_keys(Some(&checkout.buyer.email), cart.owner.as_deref()),
+        order: Some(own),
+        customers: &customers,
         destination: Some(&destination),
         method,
         taxes: taxes.as_deref(),

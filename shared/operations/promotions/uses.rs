@@ -1,12 +1,14 @@
 //! Claims one use of a pool for an order, or gives it back. Each is one conditional batch on the pool's
-//! partition (counter, customer, claim), tried again while others win; a repeat of either changes nothing.
-use std::time::Duration;
+//! partition (counter, customer, claim, what the customer has of limited SKUs), tried again while others win; a repeat of either changes nothing.
+use std::{cmp::Ordering, time::Duration};
 
 use futures_util::future::try_join_all;
 use offpeak_domain::{
+    allowance::{self, Bought, Exceeded, Wanted},
     ids::OrderId,
     uses::{self, UseClaim, UseLimits, UseRefusal, UseState, Used},
 };
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use crate::shared::{
@@ -31,8 +33,20 @@ static GATES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
 pub enum UseError {
     #[error(transparent)]
     Refused(#[from] UseRefusal),
+    #[error("more than this customer may buy")]
+    Exceeded(Box<Exceeded>),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whose use of which pool changes.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    pool: &'a PoolKey,
+    order: OrderId,
+    customers: &'a [String],
+    /// What the order has of SKUs limited by customer; only in a customer's own pool.
+    bought: &'a [Wanted],
 }
 
 /// Takes one use for the order; whoever has it already keeps it.
@@ -41,10 +55,22 @@ pub enum UseError {
 /// `Refused(Exhausted)` or `Refused(ExhaustedForCustomer)` where the limit is reached, `Refused(Superseded)`
 /// if the order has given up or a newer run owns it, `Store`.
 pub async fn claim_use(ports: &Ports, pool: &PoolKey, wanted: &UseClaim, limits: UseLimits) -> Result<(), UseError> {
-    change(ports, pool, wanted.order, &wanted.customers, |seen| {
-        uses::claim(&seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)
-    })
-    .await
+    claim_use_and_units(ports, pool, wanted, limits, &[]).await
+}
+
+/// As [`claim_use`], and in the same batch the units that a customer takes of limited SKUs.
+///
+/// # Errors
+/// As [`claim_use`], and `Exceeded`.
+pub async fn claim_use_and_units(
+    ports: &Ports,
+    pool: &PoolKey,
+    wanted: &UseClaim,
+    limits: UseLimits,
+    bought: &[Wanted],
+) -> Result<(), UseError> {
+    let what = Change { pool, order: wanted.order, customers: &wanted.customers, bought };
+    change(ports, what, |seen| uses::claim(&seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)).await
 }
 
 /// Gives the order's use back, and refuses it in advance if it was never claimed.
@@ -52,10 +78,22 @@ pub async fn claim_use(ports: &Ports, pool: &PoolKey, wanted: &UseClaim, limits:
 /// # Errors
 /// `Refused(Superseded)` if a newer run owns it, `Store`.
 pub async fn release_use(ports: &Ports, pool: &PoolKey, order: OrderId, fence: u32) -> Result<(), UseError> {
-    change(ports, pool, order, &[], |seen| {
-        uses::release(&seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence)
-    })
-    .await
+    release_use_and_units(ports, pool, order, fence, &[]).await
+}
+
+/// As [`release_use`], and in the same batch the units that it took of limited SKUs.
+///
+/// # Errors
+/// As [`release_use`].
+pub async fn release_use_and_units(
+    ports: &Ports,
+    pool: &PoolKey,
+    order: OrderId,
+    fence: u32,
+    bought: &[Wanted],
+) -> Result<(), UseError> {
+    let what = Change { pool, order, customers: &[], bought };
+    change(ports, what, |seen| uses::release(&seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence)).await
 }
 
 /// Live claims of a pool, except this order's own. Advisory: only a claim decides.
@@ -77,6 +115,7 @@ struct Seen {
     /// Under each name of the order's customer.
     customers: Vec<Count>,
     claim: Option<(UseClaim, ETag)>,
+    bought: (Vec<Bought>, Option<ETag>),
 }
 
 impl Seen {
@@ -88,13 +127,8 @@ impl Seen {
 type Decided = Result<Option<(Used, UseClaim)>, UseRefusal>;
 
 /// Reads, decides, writes; again when another writer was faster.
-async fn change(
-    ports: &Ports,
-    pool: &PoolKey,
-    order: OrderId,
-    customers: &[String],
-    decide: impl Fn(&Seen) -> Decided,
-) -> Result<(), UseError> {
+async fn change(ports: &Ports, what: Change<'_>, decide: impl Fn(&Seen) -> Decided) -> Result<(), UseError> {
+    let pool = what.pool;
     let work = async {
         // Without a turn one goes on all the same; few ever meet at a code or a customer.
         let _turn = match pool.is_shared() {
@@ -103,7 +137,7 @@ async fn change(
         };
         let mut pause = Duration::from_millis(1);
         loop {
-            match attempt(ports, pool, order, customers, &decide).await {
+            match attempt(ports, what, &decide).await {
                 Err(UseError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(20));
@@ -118,13 +152,8 @@ async fn change(
     }
 }
 
-async fn attempt(
-    ports: &Ports,
-    pool: &PoolKey,
-    order: OrderId,
-    customers: &[String],
-    decide: &impl Fn(&Seen) -> Decided,
-) -> Result<(), UseError> {
+async fn attempt(ports: &Ports, what: Change<'_>, decide: &impl Fn(&Seen) -> Decided) -> Result<(), UseError> {
+    let Change { pool, order, customers, .. } = what;
     let documents = ports.documents.as_ref();
     let (claim, counter) =
         tokio::try_join!(promo_use::read_claim(documents, pool, order), promo_use::read_counter(documents, pool))?;
@@ -135,23 +164,41 @@ async fn attempt(
         _ => customers.to_vec(),
     };
     let counts = try_join_all(whose.iter().map(|it| promo_use::read_customer(documents, pool, it))).await?;
-    let seen = Seen { counter, customers: counts, claim };
+    let bought =
+        if what.bought.is_empty() { (Vec::new(), None) } else { promo_use::read_bought(documents, pool).await? };
+    let seen = Seen { counter, customers: counts, claim, bought };
     let before = seen.used();
     let Some((after, claim)) = decide(&seen)? else { return Ok(()) };
 
     let now = ports.clock.now();
-    let mut writes = Vec::with_capacity(4);
+    let mut writes = Vec::with_capacity(5);
     if after != before {
         writes.push(promo_use::put_counter(after.total, seen.counter.seen.as_ref(), now)?);
     }
     if after != before {
-        for ((key, live), count) in claim.customers.iter().zip(after.by_customer).zip(&seen.customers) {
-            writes.push(promo_use::put_customer(key, live, count.seen.as_ref(), now)?);
+        for ((key, live), count) in claim.customers.iter().zip(&after.by_customer).zip(&seen.customers) {
+            writes.push(promo_use::put_customer(key, *live, count.seen.as_ref(), now)?);
         }
+    }
+    if let Some(units) = units(what, &seen, after.total.cmp(&before.total), now)? {
+        writes.push(promo_use::put_bought(&units, seen.bought.1.as_ref(), now)?);
     }
     writes.push(promo_use::put_claim(&claim, seen.claim.as_ref().map(|it| &it.1), now)?);
     promo_use::write(documents, pool, writes).await?;
     Ok(())
+}
+
+/// What the customer has of limited SKUs once this use is taken or given back; `None`: as before.
+fn units(what: Change<'_>, seen: &Seen, uses: Ordering, now: OffsetDateTime) -> Result<Option<Vec<Bought>>, UseError> {
+    let before = &seen.bought.0;
+    match uses {
+        _ if what.bought.is_empty() => Ok(None),
+        Ordering::Greater => {
+            allowance::take(before, what.order, what.bought, now).map(Some).map_err(UseError::Exceeded)
+        }
+        Ordering::Less => Ok(Some(allowance::give_back(before, what.order))),
+        Ordering::Equal => Ok(None),
+    }
 }
 
 /// Which gate a pool queues at; any spread will do.

@@ -1,5 +1,5 @@
 //! One pool of uses: its counters against its claims, and those against the orders that have the discount (I5).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use offpeak_domain::{order::Lifecycle, uses::UseState};
 
@@ -28,6 +28,8 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
     let (mut claims, mut wrong, mut after) = (0_u64, Vec::new(), None);
     // By customer: claims that live, and what their counter says, where there is one.
     let mut customers: BTreeMap<String, (u32, Option<u32>)> = BTreeMap::new();
+    // Orders with live claims, and those that have units of limited SKUs.
+    let (mut live, mut had) = (BTreeSet::new(), Vec::new());
     let mut add = |detail: String| wrong.push(Violation::new(Invariant::I5, pool.as_str(), detail));
     loop {
         let page = promo_use::pool(documents, &pool, after).await?;
@@ -35,6 +37,7 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
             match entry {
                 Entry::Claim(claim) if claim.state == UseState::Live => {
                     claims += 1;
+                    live.insert(claim.order);
                     for key in &claim.customers {
                         if customers.len() < CUSTOMERS_MAX || customers.contains_key(key) {
                             customers.entry(key.clone()).or_default().0 += 1;
@@ -49,6 +52,7 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
                         customers.entry(key).or_default().1 = Some(live);
                     }
                 }
+                Entry::Bought(bought) => had.extend(bought.into_iter().map(|it| it.order)),
                 Entry::Claim(_) | Entry::Counter { .. } => {}
             }
         }
@@ -62,6 +66,9 @@ pub(super) async fn judge(shop: &Shop, pool: PoolKey) -> Result<Judged, VerifyEr
     }
     if u64::from(before.live) != claims {
         add(format!("{} uses are counted, {claims} are claimed", before.live));
+    }
+    for order in had.iter().filter(|it| !live.contains(it)) {
+        add(format!("{order} has units of a limited SKU and claims no use"));
     }
     if customers.len() < CUSTOMERS_MAX {
         // Uses of a pool that is one customer's own are counted once, in all.

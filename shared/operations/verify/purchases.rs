@@ -16,7 +16,10 @@ use crate::shared::{
         carts, promo_use,
         purchases::{self, PurchaseRows, StoredCheckout},
     },
-    operations::{Shop, promotions::claims::needed},
+    operations::{
+        Shop, customer_limits,
+        promotions::claims::{Needed, needed},
+    },
     ports::{
         documents::StoreError,
         payments::{Payment, PaymentState},
@@ -248,6 +251,28 @@ async fn uses(shop: &Shop, order: &Order, wrong: &mut Wrong) -> Result<(), Store
         if live != lives && (live || needed.blame.is_some()) {
             let pool = needed.pool.as_str();
             wrong.add(Invariant::I5, format!("a use of {pool} is claimed: {live}; the order lives: {lives}"));
+        }
+        if lives && order.works.is_empty() && !needed.bought.is_empty() {
+            units_bought(shop, order, &needed, wrong).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The longest from a claim to its order.
+const CLAIMED_BEFORE: time::Duration = time::Duration::hours(1);
+
+/// What counts against the customer's limits is what the order has kept, as long as it counts at all.
+async fn units_bought(shop: &Shop, order: &Order, needed: &Needed, wrong: &mut Wrong) -> Result<(), StoreError> {
+    let (bought, _) = promo_use::read_bought(shop.ports.documents.as_ref(), &needed.pool).await?;
+    let now = shop.ports.clock.now();
+    for (wanted, (sku, kept)) in needed.bought.iter().zip(customer_limits::kept(order)) {
+        let counted = bought.iter().find(|it| it.order == order.id && it.sku == sku).map_or(0, |it| it.units);
+        // It was claimed shortly before its order was written.
+        let lapsed = now - order.created_at >= time::Duration::days(i64::from(wanted.limit.days)) - CLAIMED_BEFORE;
+        if counted != kept && !lapsed {
+            let detail = format!("{counted} units of {sku} count against the customer, the order has {kept}");
+            wrong.add(Invariant::I5, detail);
         }
     }
     Ok(())

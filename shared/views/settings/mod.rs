@@ -1,5 +1,6 @@
 //! The store's settings as staff see and send them. Everything that is wrong is told at once, each fault with the
 //! member it is about; nothing is stored unless all of it is right.
+mod limits;
 mod stock;
 
 use offpeak_domain::{
@@ -8,21 +9,19 @@ use offpeak_domain::{
     code::Code,
     money::{Currency, Money},
     payment::CaptureWhen,
-    quantity::QUANTITY_MAX,
     rounding::Rounding,
     shipping::SHIPPING_RATES_MAX,
-    sku::Sku,
-    store::{
-        GUEST_LOOKUP_HOURS_MAX, Pickup, QuantityLimits, Rate, SKU_LIMITS_MAX, ShippingRate, SkuLimit, StoreSettings,
-        TaxProvider, TaxReason, TaxRule, Zone,
-    },
+    store::{GUEST_LOOKUP_HOURS_MAX, Pickup, Rate, ShippingRate, StoreSettings, TaxProvider, TaxReason, TaxRule, Zone},
     tax::TAX_RULES_MAX,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use url::Url;
 
-use self::stock::{StockView, check_pickups};
+use self::{
+    limits::LimitsView,
+    stock::{StockView, check_pickups},
+};
 use super::{checkout::AddressView, money::MoneyView};
 use crate::shared::{
     host::problem::{Fault, Problem},
@@ -120,23 +119,6 @@ struct ShippingView {
 struct PickupView {
     location: String,
     address: AddressView,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LimitsView {
-    per_sku: u32,
-    per_cart: Option<u32>,
-    #[serde(default)]
-    skus: Vec<SkuLimitView>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SkuLimitView {
-    sku: String,
-    min: u32,
-    max: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -355,28 +337,6 @@ impl PickupView {
     }
 }
 
-impl LimitsView {
-    fn parse(&self, faults: &mut Faults) -> QuantityLimits {
-        faults.between("/limits/perSku", self.per_sku, 1, QUANTITY_MAX);
-        if let Some(per_cart) = self.per_cart {
-            faults.between("/limits/perCart", per_cart, 1, u32::MAX);
-        }
-        faults.most("/limits/skus", self.skus.len(), SKU_LIMITS_MAX);
-        let mut skus: Vec<SkuLimit> = Vec::with_capacity(self.skus.len());
-        for (at, limit) in self.skus.iter().enumerate() {
-            let field = format!("/limits/skus/{at}");
-            faults.between(&format!("{field}/max"), limit.max, 1, QUANTITY_MAX);
-            faults.between(&format!("{field}/min"), limit.min, 1, limit.max.max(1));
-            let Some(sku) = faults.check(&format!("{field}/sku"), Sku::parse(&limit.sku)) else { continue };
-            if skus.iter().any(|it| it.sku == sku) {
-                faults.add(format!("{field}/sku"), "stands here twice");
-            }
-            skus.push(SkuLimit { sku, min: limit.min, max: limit.max });
-        }
-        QuantityLimits { per_sku: self.per_sku, per_cart: self.per_cart, skus }
-    }
-}
-
 impl TaxProviderView {
     /// Baskets and addresses of shoppers go there: only encrypted, but for a service on this machine.
     fn parse(&self, faults: &mut Faults) -> TaxProvider {
@@ -403,7 +363,6 @@ impl From<&StoreSettings> for SettingsView {
                 .or((rule.rate == Rate::ZERO).then_some(TaxReason::ZeroRated))
                 .map(|it| it.name().to_owned()),
         };
-        let skus = settings.limits.skus.iter();
         SettingsView {
             name: settings.name.clone(),
             currency: settings.currency.to_string(),
@@ -412,11 +371,7 @@ impl From<&StoreSettings> for SettingsView {
             rounding: settings.rounding.to_string(),
             taxes: settings.taxes.iter().map(tax).collect(),
             shipping: settings.shipping.iter().map(Into::into).collect(),
-            limits: LimitsView {
-                per_sku: settings.limits.per_sku,
-                per_cart: settings.limits.per_cart,
-                skus: skus.map(|it| SkuLimitView { sku: it.sku.to_string(), min: it.min, max: it.max }).collect(),
-            },
+            limits: (&settings.limits).into(),
             guest_lookup_hours: settings.guest_lookup_hours,
             tax_provider: settings.tax_provider.as_ref().map(|it| TaxProviderView { url: it.url.clone() }),
             payments: PaymentsView { capture: settings.capture.name().to_owned() },

@@ -45,7 +45,7 @@ pub(super) async fn check_uses(documents: &dyn Documents) -> Result<Vec<String>,
 /// As the store's.
 pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Result<Vec<String>, StoreError> {
     let (mut counter, mut customers, mut live, mut after) = (0, Vec::new(), Vec::<UseClaim>::new(), None);
-    let mut found = Vec::new();
+    let (mut found, mut bought) = (Vec::new(), Vec::new());
     loop {
         let page = promo_use::pool(documents, pool, after).await?;
         for (_, entry) in page.entries {
@@ -54,6 +54,7 @@ pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Res
                 Entry::Customer { key, live } => customers.push((key, live)),
                 Entry::Claim(claim) if claim.state == UseState::Live => live.push(claim),
                 Entry::Claim(_) => {}
+                Entry::Bought(entries) => bought = entries,
             }
         }
         after = page.next;
@@ -79,6 +80,9 @@ pub(super) async fn check_pool(documents: &dyn Documents, pool: &PoolKey) -> Res
         }
     }
     found.extend(theirs.keys().map(|key| format!("{name}: the uses of customer {key} are not counted")));
+    for it in bought.iter().filter(|it| live.iter().all(|claim| claim.order != it.order)) {
+        found.push(format!("{name}: {} units of {} count for {}, which claims no use", it.units, it.sku, it.order));
+    }
     for claim in live {
         let order = purchases::read_order(documents, claim.order.checkout()).await?.map(|it| it.value);
         let uses = order.as_ref().is_some_and(|it| lives(it) && needs(it, pool));

@@ -1,4 +1,4 @@
-//! A completion with limited promotions stops at each of its effects in turn; whatever comes of it, every use
+//! A completion with limited promotions and a SKU limited by customer stops at each of its effects in turn; whatever comes of it, every use
 //! that is counted belongs to an order, and a single-use code is used or free.
 use offpeak::shared::{
     documents::{coupon_codes::code_pool, promo_use::PoolKey},
@@ -10,12 +10,16 @@ use offpeak::shared::{
 use offpeak_domain::promotion::{CouponCode, PromotionId};
 use serde_json::json;
 
-use super::till::{Basket, Till, email, percent_off, till, with};
+use super::{
+    allowance::{counted, limit},
+    till::{Basket, Till, email, percent_off, till, with},
+};
 use crate::saga::effects::{Effects, Fate};
 
 /// A basket with a shared code of one use and a single-use code.
 async fn at_the_till() -> (Till, Basket, CouponCode) {
     let till = till(5, "10.00").await;
+    limit(&till, 1).await;
     let one = json!({ "uses": { "total": 1, "perCustomer": 1 } });
     till.put("one", &with(percent_off(10, "ONE"), &one)).await;
     till.put("card", &with(percent_off(5, "X"), &json!({ "trigger": { "coded": {} } }))).await;
@@ -56,6 +60,10 @@ async fn stopped(method: &str, at: u32, fate: Fate) -> Result<(), String> {
                 effects.disturbed()
             ));
         }
+    }
+    let units = counted(&till, "ada@example.org").await;
+    if units != u32::from(placed) {
+        return Err(format!("{units} units count against the customer: {:?}", effects.disturbed()));
     }
     let right = if method == "approve" { 200 } else { 402 };
     if answer.status == right { Ok(()) } else { Err(format!("got {}: {:?}", answer.status, effects.disturbed())) }

@@ -35,6 +35,7 @@ async fn counted(ports: &Ports, pool: &PoolKey) -> (u32, u32, u32) {
             match entry {
                 Entry::Counter { live } => counter = live,
                 Entry::Customer { live, .. } => customers += live,
+                Entry::Bought(_) => {}
                 Entry::Claim(claim) => claims += u32::from(claim.state == UseState::Live),
             }
         }
