@@ -11,7 +11,7 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt as _};
-use offpeak_domain::money::Currency;
+use offpeak_domain::{money::Currency, stock::Location};
 use serde_json::{Value, json};
 
 use crate::shared::{
@@ -36,14 +36,15 @@ FILE is a price list: CSV with a heading, or NDJSON with one object per line. Co
   title, desc or Description  the product's name
   price                       above zero, in major units, e.g. 12.50
   product, variantTitle       rows with one product key, standing together, are variants of one product
-  category, description, taxClass, currency, onHand   optional
+  category, description, taxClass, currency, onHand, location   optional
 Other columns are ignored and named in the report. Loading a file again changes nothing. Stock is set only for
-a SKU that was never counted.
+a SKU that was never counted, or where a location is named, never there.
 
   --format csv|ndjson     default: by the file's name, or else by its first byte
   --currency C            what prices are in, e.g. GBP; must be the store's, and becomes it if it has none
   --assume-currency C     as --currency, for a store that has none; any other keeps its own
   --on-hand N             units for each SKU that was never counted and whose row does not say
+  --location NAME         where units lie whose row does not say; default: main
   --dry-run               read and compare, store nothing
   --json                  the report as one JSON object
   --seed                  our own goods, and the settings of the store that sells them
@@ -58,6 +59,7 @@ struct Request {
     currency: Option<Currency>,
     assumed: Option<Currency>,
     on_hand: Option<i64>,
+    location: Option<Location>,
     dry_run: bool,
     json: bool,
 }
@@ -107,6 +109,7 @@ fn parse(mut args: Parser) -> Result<Option<Request>, lexopt::Error> {
             Arg::Long("currency") => request.currency = Some(args.value()?.parse_with(Currency::parse)?),
             Arg::Long("assume-currency") => request.assumed = Some(args.value()?.parse_with(Currency::parse)?),
             Arg::Long("on-hand") => request.on_hand = Some(args.value()?.parse_with(on_hand)?),
+            Arg::Long("location") => request.location = Some(args.value()?.parse_with(Location::parse)?),
             Arg::Long("dry-run") => request.dry_run = true,
             Arg::Long("json") => request.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -126,7 +129,12 @@ fn on_hand(text: &str) -> Result<i64, &'static str> {
 }
 
 async fn import(ports: &Ports, request: &Request, out: &mut impl Write) -> Result<(), CommandError> {
-    let mut options = ImportOptions { currency: request.currency, on_hand: request.on_hand, dry_run: request.dry_run };
+    let mut options = ImportOptions {
+        currency: request.currency,
+        on_hand: request.on_hand,
+        location: request.location.clone(),
+        dry_run: request.dry_run,
+    };
     let report = match &request.file {
         Some(path) => {
             options.currency = options.currency.or(assumed(ports, request.assumed).await?);

@@ -123,7 +123,7 @@ async fn stock_up(shop: &Shop) -> Result<(), Box<dyn Error>> {
         writeln!(csv, "{},Thing {n},{}.99", sku(n), 1 + n % 50)?;
     }
     let currency = Some(Currency::parse("GBP")?);
-    let options = ImportOptions { currency, on_hand: Some(ON_HAND), dry_run: false };
+    let options = ImportOptions { currency, on_hand: Some(ON_HAND), ..ImportOptions::default() };
     let report = Box::pin(import_catalogue(&shop.ports, csv.as_bytes(), Format::Csv, &options)).await?;
     if report.refused > 0 { Err(format!("{report:?}").into()) } else { Ok(()) }
 }

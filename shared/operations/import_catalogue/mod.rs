@@ -3,7 +3,8 @@
 //! Safe to repeat and to kill at any moment: every product is stored as names, stock, old cards, product,
 //! new cards, each step conditional and without effect when done already, so running the same file again
 //! completes what is missing and changes nothing else. Import opens stock; it never corrects it: units are
-//! set only for a SKU that was never counted, because by the second run some may have been sold.
+//! set only for a SKU that was never counted, or never at the location that is named, because by the second
+//! run some may have been sold.
 mod csv_rows;
 mod ndjson_rows;
 mod plan;
@@ -14,7 +15,7 @@ mod store;
 use std::{io::BufRead, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use offpeak_domain::{money::Currency, store::StoreSettings};
+use offpeak_domain::{money::Currency, stock::Location, store::StoreSettings};
 
 pub use report::{ImportReport, Outcome};
 
@@ -45,8 +46,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub struct ImportOptions {
     /// What prices are in; must be the store's. A store without settings takes it as its own.
     pub currency: Option<Currency>,
-    /// Units in location `main` for a SKU that was never counted and whose row does not say.
+    /// Units for a SKU that was never counted and whose row does not say.
     pub on_hand: Option<i64>,
+    /// Where units lie whose row does not say; `None` is `main`. One of the store's locations.
+    pub location: Option<Location>,
     /// Read and compare, store nothing.
     pub dry_run: bool,
 }
@@ -59,6 +62,8 @@ pub enum ImportError {
     NoCurrency,
     #[error("the store sells in {store}, so prices in {asked} cannot be loaded")]
     OtherCurrency { store: Currency, asked: Currency },
+    #[error("the store has no location {0}: add it to its settings or correct the name")]
+    NoLocation(Location),
     /// What was loaded stays; running the import again completes it.
     #[error("the import stopped; run it again to complete it")]
     Store(#[from] StoreError),
@@ -77,8 +82,8 @@ pub async fn import_catalogue<R: BufRead>(
     format: Format,
     options: &ImportOptions,
 ) -> Result<ImportReport, ImportError> {
-    let currency = store_currency(ports, options).await?;
-    let mut plan = Plan::new(Rows::open(file, format)?, currency, options.on_hand);
+    let store = store(ports, options).await?;
+    let mut plan = Plan::new(Rows::open(file, format)?, &store, options)?;
     let mut report = ImportReport::new(options.dry_run);
     let mut running = FuturesUnordered::new();
     let mut more = true;
@@ -123,16 +128,17 @@ pub async fn open_store(ports: &Ports, wanted: &StoreSettings) -> Result<StoreSe
     }
 }
 
-async fn store_currency(ports: &Ports, options: &ImportOptions) -> Result<Currency, ImportError> {
-    let have = settings::read_settings(ports.documents.as_ref()).await?.map(|seen| seen.value.currency);
+/// The settings of the store, which is opened if it is not yet there.
+async fn store(ports: &Ports, options: &ImportOptions) -> Result<StoreSettings, ImportError> {
+    let have = settings::read_settings(ports.documents.as_ref()).await?.map(|seen| seen.value);
     let store = match (have, options.currency) {
         (Some(store), _) => store,
         (None, None) => return Err(ImportError::NoCurrency),
-        (None, Some(asked)) if options.dry_run => asked,
-        (None, Some(asked)) => open_store(ports, &StoreSettings::plain(asked)).await?.currency,
+        (None, Some(asked)) if options.dry_run => StoreSettings::plain(asked),
+        (None, Some(asked)) => open_store(ports, &StoreSettings::plain(asked)).await?,
     };
     match options.currency {
-        Some(asked) if asked != store => Err(ImportError::OtherCurrency { store, asked }),
+        Some(asked) if asked != store.currency => Err(ImportError::OtherCurrency { store: store.currency, asked }),
         _ => Ok(store),
     }
 }

@@ -17,10 +17,14 @@ use offpeak_domain::{
     },
     money::Currency,
     sku::Sku,
-    stock::ON_HAND_MAX,
+    stock::{Location, ON_HAND_MAX, StockSettings},
+    store::StoreSettings,
 };
 
-use super::rows::{Field, FileError, ROWS_MAX, RefusedRow, Row, RowRefusal, RowText, Rows};
+use super::{
+    ImportError, ImportOptions,
+    rows::{Field, FileError, ROWS_MAX, RefusedRow, Row, RowRefusal, RowText, Rows},
+};
 
 /// One product of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub(super) struct GroupRow {
     pub(super) sku: Sku,
     /// Units to start with.
     pub(super) on_hand: Option<i64>,
+    /// Where they lie, if that is said.
+    pub(super) location: Option<Location>,
 }
 
 pub(super) enum Planned {
@@ -55,6 +61,8 @@ pub(super) struct Plan<R> {
     rows: Rows<R>,
     currency: Currency,
     on_hand: Option<i64>,
+    location: Option<Location>,
+    stock: StockSettings,
     /// Rows read so far.
     pub(super) read: u64,
     open: Option<Group>,
@@ -66,11 +74,18 @@ pub(super) struct Plan<R> {
 }
 
 impl<R: BufRead> Plan<R> {
-    pub(super) fn new(rows: Rows<R>, currency: Currency, on_hand: Option<i64>) -> Plan<R> {
-        Plan {
+    /// # Errors
+    /// `NoLocation`.
+    pub(super) fn new(rows: Rows<R>, store: &StoreSettings, options: &ImportOptions) -> Result<Plan<R>, ImportError> {
+        if let Some(unknown) = options.location.clone().filter(|it| !store.stock.has(it)) {
+            return Err(ImportError::NoLocation(unknown));
+        }
+        Ok(Plan {
             rows,
-            currency,
-            on_hand,
+            currency: store.currency,
+            on_hand: options.on_hand,
+            location: options.location.clone(),
+            stock: store.stock.clone(),
             read: 0,
             open: None,
             ready: VecDeque::new(),
@@ -78,7 +93,7 @@ impl<R: BufRead> Plan<R> {
             sources: HashSet::new(),
             slugs: HashSet::new(),
             ended: false,
-        }
+        })
     }
 
     pub(super) fn ignored(&self) -> Vec<String> {
@@ -131,6 +146,7 @@ impl<R: BufRead> Plan<R> {
         }
         let price = parse_price(need(Field::Price, "price")?, self.currency)?;
         let on_hand = row.get(Field::OnHand).map(on_hand).transpose()?.or(self.on_hand);
+        let location = self.location_of(row)?;
         let source = SourceKey::parse(row.get(Field::Product).unwrap_or(sku.as_str()))?;
         // Further rows of a product need not repeat its title.
         let title = match (row.get(Field::Title), &self.open) {
@@ -147,7 +163,13 @@ impl<R: BufRead> Plan<R> {
             tax_class: row.get(Field::TaxClass).map(TaxClass::parse).transpose()?,
             variants: vec![Variant { sku: sku.clone(), title: variant_title, price }],
         };
-        Ok(Parsed { incoming, row: GroupRow { line: row.line, sku, on_hand } })
+        Ok(Parsed { incoming, row: GroupRow { line: row.line, sku, on_hand, location } })
+    }
+
+    fn location_of(&self, row: &RowText) -> Result<Option<Location>, RowRefusal> {
+        let Some(name) = row.get(Field::Location) else { return Ok(self.location.clone()) };
+        let found = Location::parse(name).ok().filter(|it| self.stock.has(it));
+        found.map(Some).ok_or_else(|| RowRefusal::Location(name.chars().take(80).collect()))
     }
 
     /// Adds the row to the open product, or closes that one and opens another.
@@ -221,11 +243,26 @@ fn on_hand(text: &str) -> Result<i64, RowRefusal> {
 
 #[cfg(test)]
 mod tests {
+    use offpeak_domain::stock::StockLocation;
+
     use super::{super::rows::Format, *};
+
+    fn place(name: &str) -> Location {
+        Location::parse(name).unwrap()
+    }
+
+    /// With the locations `main` and `far`.
+    fn store() -> StoreSettings {
+        let mut store = StoreSettings::plain(Currency::parse("GBP").unwrap());
+        let far = StockLocation { name: place("far"), ..store.stock.locations[0].clone() };
+        store.stock.locations.push(far);
+        store
+    }
 
     fn plan(text: &str) -> (Vec<Group>, Vec<String>) {
         let rows = Rows::open(text.as_bytes(), Format::Csv).unwrap();
-        let mut plan = Plan::new(rows, Currency::parse("GBP").unwrap(), Some(3));
+        let mut plan =
+            Plan::new(rows, &store(), &ImportOptions { on_hand: Some(3), ..ImportOptions::default() }).unwrap();
         let (mut groups, mut refused) = (Vec::new(), Vec::new());
         while let Some(planned) = plan.next_planned().unwrap() {
             match planned {
@@ -299,6 +336,27 @@ mod tests {
                 "12 a8: onHand `6.5` is not a whole number from 0 to 1000000000",
             ]
         );
+    }
+
+    #[test]
+    fn a_row_or_the_whole_import_says_where_units_lie() {
+        let text = "sku,title,price,onHand,location\na,Mug,1,2,far\nb,Cup,1,2,\nc,Jug,1,2,moon\nd,Jar,1,2,a b\n";
+        let (groups, refused) = plan(text);
+        assert_eq!(groups.iter().map(|it| it.rows[0].location.clone()).collect::<Vec<_>>(), [Some(place("far")), None]);
+        let want = ["4 c: the store has no location `moon`", "5 d: the store has no location `a b`"];
+        assert_eq!(refused, want);
+
+        let open = |name| {
+            let rows = Rows::open(text.as_bytes(), Format::Csv).unwrap();
+            Plan::new(rows, &store(), &ImportOptions { location: Some(place(name)), ..ImportOptions::default() })
+        };
+        assert!(matches!(open("moon"), Err(ImportError::NoLocation(_))));
+        let mut plan = open("far").unwrap();
+        let mut next = || match plan.next_planned().unwrap() {
+            Some(Planned::Product(group)) => group.rows[0].location.clone(),
+            _ => None,
+        };
+        assert_eq!([next(), next()], [Some(place("far")), Some(place("far"))]);
     }
 
     #[test]

@@ -37,9 +37,10 @@ pub enum Field {
     OnHand,
     TaxClass,
     Currency,
+    Location,
 }
 
-const FIELDS: usize = 10;
+const FIELDS: usize = 11;
 
 /// One row: its line in the file (from 1) and the text of each known column; white space around it is gone
 /// and an empty cell is none.
@@ -97,6 +98,8 @@ pub enum RowRefusal {
     Text(#[from] TextError),
     #[error("onHand `{0}` is not a whole number from 0 to {ON_HAND_MAX}")]
     OnHand(String),
+    #[error("the store has no location `{0}`")]
+    Location(String),
     #[error("currency `{found}` is not the import's {wanted}")]
     OtherCurrency { found: String, wanted: Currency },
     #[error("the SKU stands in line {line} already")]
@@ -209,6 +212,7 @@ pub(super) fn columns<'a>(
             "onhand" => Some(Field::OnHand),
             "taxclass" => Some(Field::TaxClass),
             "currency" => Some(Field::Currency),
+            "location" => Some(Field::Location),
             _ => None,
         };
         match field {

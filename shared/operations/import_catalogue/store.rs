@@ -4,6 +4,7 @@
 use offpeak_domain::{
     catalogue::{Incoming, Product, ProductError, id::ProductId, slug::Slug},
     sku::Sku,
+    stock::{Count, Location},
 };
 
 use super::{
@@ -123,7 +124,12 @@ async fn compare(ports: &Ports, group: &Group) -> Result<Vec<Outcome>, ImportErr
     };
     let mut opened = Vec::with_capacity(checked.kept.len());
     for row in &checked.kept {
-        opened.push(row.on_hand.is_some() && stock::level(ports, &row.sku).await?.is_none());
+        let level = stock::level(ports, &row.sku).await?;
+        let is_counted = match &row.location {
+            Some(location) => level.is_some_and(|it| it.value.by_location.contains_key(location)),
+            None => level.is_some(),
+        };
+        opened.push(row.on_hand.is_some() && !is_counted);
     }
     Ok(outcomes(checked, have.as_ref(), &next, false, &opened))
 }
@@ -177,7 +183,13 @@ async fn open_stock(ports: &Ports, rows: &[GroupRow]) -> Result<Vec<bool>, Impor
             opened.push(false);
             continue;
         };
-        match stock::set_on_hand(ports, &row.sku, on_hand, Expected::Absent, CAUSE).await {
+        // Where no place is named, a SKU that is counted anywhere is left alone.
+        let (location, expected) = match row.location.clone() {
+            Some(location) => (location, Expected::AbsentThere),
+            None => (Location::main(), Expected::Absent),
+        };
+        let count = Count { on_hand: Some(on_hand), ..Count::default() };
+        match stock::count(ports, &row.sku, &location, count, expected, CAUSE).await {
             Ok(_) => opened.push(true),
             Err(StockError::Changed) => opened.push(false),
             Err(err) => return Err(err.into()),

@@ -61,6 +61,8 @@ pub enum Expected {
     Any,
     /// Never counted.
     Absent,
+    /// Never counted at this location.
+    AbsentThere,
     /// The text of the etag that was read.
     Version(String),
 }
@@ -146,6 +148,7 @@ pub async fn count(
         let fits = match &expected {
             Expected::Any => true,
             Expected::Absent => seen.is_none(),
+            Expected::AbsentThere => seen.is_none_or(|it| !it.value.by_location.contains_key(location)),
             Expected::Version(etag) => seen.is_some_and(|it| it.etag.0 == *etag),
         };
         if !fits {

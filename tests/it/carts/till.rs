@@ -74,7 +74,7 @@ impl Till {
     /// Loads a price list.
     pub(super) async fn load(&self, goods: &str) {
         let currency = Some(Currency::parse("GBP").unwrap());
-        let options = ImportOptions { currency, on_hand: Some(9), dry_run: false };
+        let options = ImportOptions { currency, on_hand: Some(9), ..ImportOptions::default() };
         let ports = self.ports();
         let report = Box::pin(import_catalogue(&ports, goods.as_bytes(), Format::Csv, &options)).await.unwrap();
         assert_eq!(report.refused, 0, "{report:?}");

@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use offpeak::shared::{
+    documents::settings::{STORE, put_settings, read_settings},
     operations::{
         import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
         offers::Catalogue,
@@ -9,7 +10,11 @@ use offpeak::shared::{
     },
     ports::documents::{Container, StoreError},
 };
-use offpeak_domain::{money::Currency, sku::Sku};
+use offpeak_domain::{
+    money::Currency,
+    sku::Sku,
+    stock::{Location, StockLocation},
+};
 
 use super::stand::{Stand, pounds};
 
@@ -145,6 +150,36 @@ async fn a_dry_run_tells_and_stores_nothing() {
     assert_eq!(counts(&stand.import(&dearer, &dry).await.unwrap()), [12, 0, 1, 6, 5]);
     assert_eq!(stand.all().await, before);
     assert_eq!(counts(&stand.load(&dearer).await), [12, 0, 1, 6, 5]);
+}
+
+/// A store with several places is loaded place by place; what was counted there is left alone.
+#[tokio::test]
+async fn stock_is_opened_where_the_file_says_and_once_only() {
+    let stand = Stand::new();
+    stand.load("sku,title,price\njug,Jug,1\n").await;
+    let documents = stand.ports.documents.as_ref();
+    let mut seen = read_settings(documents).await.unwrap().unwrap();
+    let far = StockLocation { name: Location::parse("far").unwrap(), ..seen.value.stock.locations[0].clone() };
+    seen.value.stock.locations.push(far.clone());
+    let write = put_settings(&seen.value, Some(&seen.etag)).unwrap();
+    documents.write(Container::Stores, STORE, vec![write]).await.unwrap();
+
+    let there = ImportOptions { location: Some(far.name.clone()), on_hand: Some(4), ..pounds() };
+    let list = "sku,title,price,location\njug,Jug,1,\nmug,Mug,1,\ncup,Cup,1,main\n";
+    let dry = ImportOptions { dry_run: true, ..there.clone() };
+    assert_eq!(counts(&stand.import(list, &dry).await.unwrap()), [3, 2, 1, 0, 0]);
+    assert_eq!(counts(&stand.import(list, &there).await.unwrap()), [3, 2, 1, 0, 0]);
+    let more = ImportOptions { on_hand: Some(9), ..there };
+    assert_eq!(counts(&stand.import(list, &more).await.unwrap()), [3, 0, 0, 3, 0]);
+    assert_eq!(counts(&stand.import("sku,title,price\nmug,Mug,1\n", &pounds()).await.unwrap()), [1, 0, 0, 1, 0]);
+    for (sku_name, main, elsewhere) in [("jug", Some(7), Some(4)), ("mug", None, Some(4)), ("cup", Some(4), None)] {
+        let levels = stock::level(&stand.ports, &sku(sku_name)).await.unwrap().unwrap().value.by_location;
+        let on_hand = |place: &Location| levels.get(place).map(|it| it.on_hand);
+        assert_eq!((on_hand(&Location::main()), on_hand(&far.name)), (main, elsewhere), "{sku_name}");
+    }
+    let moon = ImportOptions { location: Some(Location::parse("moon").unwrap()), ..pounds() };
+    let refused = stand.import(list, &moon).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the store has no location moon: add it to its settings or correct the name");
 }
 
 #[tokio::test]

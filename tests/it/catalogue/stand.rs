@@ -98,7 +98,7 @@ impl Stand {
 }
 
 pub(crate) fn pounds() -> ImportOptions {
-    ImportOptions { currency: Some(Currency::parse("GBP").unwrap()), on_hand: Some(7), dry_run: false }
+    ImportOptions { currency: Some(Currency::parse("GBP").unwrap()), on_hand: Some(7), ..ImportOptions::default() }
 }
 
 pub(crate) struct Watched {

@@ -76,7 +76,7 @@ impl World {
             csv.push_str(&format!("{sku},Goods {sku},{price},{on_hand}\n"));
         }
         let currency = Some(Currency::parse("GBP").unwrap());
-        let options = ImportOptions { currency, on_hand: None, dry_run: false };
+        let options = ImportOptions { currency, ..ImportOptions::default() };
         let ports = &world.calm().app.shop.ports;
         let report = Box::pin(import_catalogue(ports, csv.as_bytes(), Format::Csv, &options)).await.unwrap();
         assert_eq!((report.created, report.refused), (goods.len() as u64, 0), "{report:?}");

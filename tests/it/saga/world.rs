@@ -107,7 +107,7 @@ impl World {
         });
         let csv = format!("sku,title,price\n{0},Bell,{price}\n{1},Kite,{price}\n", world.sku('A'), world.sku('B'));
         let currency = Some(Currency::parse("GBP").unwrap());
-        let options = ImportOptions { currency, on_hand: Some(on_hand), dry_run: false };
+        let options = ImportOptions { currency, on_hand: Some(on_hand), ..ImportOptions::default() };
         let ports = world.process(&Effects::all_well()).ports;
         let report = Box::pin(import_catalogue(&ports, csv.as_bytes(), Format::Csv, &options)).await.unwrap();
         assert_eq!((report.created, report.refused), (2, 0), "{report:?}");
