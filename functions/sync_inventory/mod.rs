@@ -4,7 +4,7 @@
 use crate::shared::{
     app::App,
     host::room::{Room, Tick, TriggerError, working},
-    operations::sync_inventory::{Caution, Synced, sync_inventory},
+    operations::sync_inventory::{Synced, sync_inventory},
 };
 
 pub(super) const ROOM: Room<App> =
@@ -12,7 +12,7 @@ pub(super) const ROOM: Room<App> =
 
 async fn handle(app: &App, _tick: Tick) -> Result<(), TriggerError> {
     let Some(feed) = &app.inventory else { return Ok(()) };
-    match sync_inventory(&app.shop, feed.as_ref(), &Caution::default()).await? {
+    match sync_inventory(&app.shop, feed.as_ref()).await? {
         Synced::Unchanged | Synced::Held(_) => {}
         Synced::Applied(report) => {
             tracing::info!(event.count = report.changed, "The inventory feed changed {} levels.", report.changed);

@@ -21,7 +21,7 @@ pub use allocation::Allocation;
 pub use ledger::{Change, Entry, Kind, StockFault, Waiting, check_i1, waiting};
 pub use level::Level;
 pub use levels::{Count, Levels, Want};
-pub use settings::{Rule, Shortfall, StockLocation, StockSettings, StockSettingsFault};
+pub use settings::{FeedCaution, Rule, Shortfall, StockLocation, StockSettings, StockSettingsFault};
 
 use crate::ids::CheckoutId;
 

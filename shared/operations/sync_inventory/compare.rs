@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use offpeak_domain::store::StoreSettings;
+use offpeak_domain::{stock::FeedCaution, store::StoreSettings};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -27,24 +27,6 @@ const READS_MAX: usize = 16;
 /// Of each kind, in the report.
 const EXAMPLES_MAX: usize = 100;
 
-/// When a feed is applied without asking a person.
-#[derive(Clone, Copy, Debug)]
-pub struct Caution {
-    /// Most rows in a hundred that may differ by more than the tolerance, or be unreadable.
-    pub large_percent: u64,
-    /// Most rows in a hundred that may leave a shelf empty.
-    pub zeroed_percent: u64,
-    /// A difference up to so many units, or so many in a hundred of what is there, is usual.
-    pub usual_units: i64,
-    pub usual_percent: i64,
-}
-
-impl Default for Caution {
-    fn default() -> Caution {
-        Caution { large_percent: 20, zeroed_percent: 10, usual_units: 5, usual_percent: 20 }
-    }
-}
-
 /// A whole feed, read.
 pub(super) struct Plan {
     pub(super) fingerprint: String,
@@ -59,30 +41,24 @@ enum Found {
     Unknown(String),
 }
 
-pub(super) async fn compare(shop: &Shop, feed: Feed, caution: &Caution) -> Result<Plan, SyncError> {
+pub(super) async fn compare(shop: &Shop, feed: Feed) -> Result<Plan, SyncError> {
     let settings = shop.settings_latest().await?;
     let mut plan = Plan { fingerprint: String::new(), changes: Vec::new(), report: SyncReport::default() };
     let (mut lines, mut body, mut hash) = (Lines::new(feed.format), feed.body, Sha256::new());
     while let Some(chunk) = body.chunk().await? {
         hash.update(&chunk);
         let rows = lines.push(&chunk)?;
-        plan.take(shop, &settings, caution, rows).await?;
+        plan.take(shop, &settings, rows).await?;
     }
     let last = lines.finish()?;
-    plan.take(shop, &settings, caution, last.into_iter().collect()).await?;
+    plan.take(shop, &settings, last.into_iter().collect()).await?;
     plan.fingerprint = format!("{:x}", hash.finalize());
-    plan.report.held_because = plan.doubts(caution);
+    plan.report.held_because = plan.doubts(settings.stock.feed);
     Ok(plan)
 }
 
 impl Plan {
-    async fn take(
-        &mut self,
-        shop: &Shop,
-        settings: &Arc<StoreSettings>,
-        caution: &Caution,
-        rows: Vec<Row>,
-    ) -> Result<(), SyncError> {
+    async fn take(&mut self, shop: &Shop, settings: &Arc<StoreSettings>, rows: Vec<Row>) -> Result<(), SyncError> {
         let looks: Vec<_> = rows.into_iter().map(|row| look(shop, settings, row)).collect();
         let looked: Vec<_> = stream::iter(looks).buffered(READS_MAX).try_collect().await?;
         for (row, found) in looked {
@@ -90,12 +66,12 @@ impl Plan {
             if self.report.rows > ROWS_MAX {
                 return Err(SyncError::TooManyRows);
             }
-            self.note(row, found, caution);
+            self.note(row, found, settings.stock.feed);
         }
         if self.changes.len() > CHANGES_MAX { Err(SyncError::TooManyRows) } else { Ok(()) }
     }
 
-    fn note(&mut self, row: Row, found: Found, caution: &Caution) {
+    fn note(&mut self, row: Row, found: Found, caution: FeedCaution) {
         let report = &mut self.report;
         let refused = match (&row, found) {
             (Err((line, reason)), _) => Some((*line, reason.clone())),
@@ -111,8 +87,7 @@ impl Plan {
             }
             (Ok(row), Found::Level(Some(on_hand))) => {
                 report.changed += 1;
-                let by = (row.on_hand - on_hand).abs();
-                report.large += u64::from(by > caution.usual_units.max(on_hand.abs() * caution.usual_percent / 100));
+                report.large += u64::from(caution.is_large(on_hand, row.on_hand));
                 report.zeroed += u64::from(row.on_hand == 0 && on_hand > 0);
                 if report.differences.len() < EXAMPLES_MAX {
                     let (sku, location) = (row.sku.to_string(), row.location.to_string());
@@ -131,12 +106,12 @@ impl Plan {
     }
 
     /// Why a person must look first.
-    fn doubts(&self, caution: &Caution) -> Option<String> {
+    fn doubts(&self, caution: FeedCaution) -> Option<String> {
         let SyncReport { rows, refused, large, zeroed, .. } = &self.report;
         if *rows == 0 {
             return Some("the feed is empty".to_owned());
         }
-        let above = |count: u64, percent: u64| count * 100 > rows * percent;
+        let above = |count: u64, percent: u32| count * 100 > rows * u64::from(percent);
         if above(*zeroed, caution.zeroed_percent) {
             return Some(format!("{zeroed} of {rows} rows would leave a shelf empty"));
         }

@@ -31,7 +31,6 @@ pub use crate::shared::documents::{
     Seen,
     inventory_sync::{InventorySync, SyncReport, SyncState},
 };
-pub use compare::Caution;
 pub use lines::NoColumns;
 
 /// Who the feed's updates say they are from.
@@ -79,11 +78,11 @@ pub enum ApproveError {
 
 /// # Errors
 /// [`SyncError`]; nothing is applied then, and what failed is noted.
-pub async fn sync_inventory(shop: &Shop, feed: &dyn InventoryFeed, caution: &Caution) -> Result<Synced, SyncError> {
+pub async fn sync_inventory(shop: &Shop, feed: &dyn InventoryFeed) -> Result<Synced, SyncError> {
     let documents = shop.ports.documents.as_ref();
     let before = read_sync(documents).await?;
     let (sync, seen) = before.map_or_else(Default::default, |it| (it.value, Some(it.etag)));
-    match pull(shop, feed, caution, sync.clone(), seen.clone()).await {
+    match pull(shop, feed, sync.clone(), seen.clone()).await {
         // Another pull was faster.
         Err(SyncError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => Ok(Synced::Unchanged),
         Err(err) => {
@@ -100,7 +99,6 @@ pub async fn sync_inventory(shop: &Shop, feed: &dyn InventoryFeed, caution: &Cau
 async fn pull(
     shop: &Shop,
     feed: &dyn InventoryFeed,
-    caution: &Caution,
     sync: InventorySync,
     seen: Option<ETag>,
 ) -> Result<Synced, SyncError> {
@@ -109,7 +107,7 @@ async fn pull(
     let known = sync.etag.as_deref().filter(|_| settled);
     let Fetched::New(fetched) = feed.fetch(known).await? else { return Ok(Synced::Unchanged) };
     let etag = fetched.etag.clone();
-    let plan = compare(shop, fetched, caution).await?;
+    let plan = compare(shop, fetched).await?;
     let same = plan.fingerprint == sync.fingerprint;
     if same && settled && sync.failure.is_none() {
         return Ok(Synced::Unchanged);

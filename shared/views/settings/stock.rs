@@ -1,7 +1,7 @@
 //! Where goods lie and which place serves first, as staff see and send it.
 use offpeak_domain::{
     shipping::ShippingRate,
-    stock::{Location, Rule, Shortfall, StockLocation, StockSettings},
+    stock::{FeedCaution, Location, Rule, Shortfall, StockLocation, StockSettings},
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,47 @@ pub(super) struct StockView {
     allocation: String,
     /// What becomes of a paid order whose units are gone: `refund`, `backorder` or `hold`.
     shortfall: String,
+    /// What is not named has its default.
+    #[serde(default)]
+    feed: FeedView,
+}
+
+/// When an inventory feed is applied without asking a person.
+#[derive(Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct FeedView {
+    /// Most rows in a hundred that may differ by more than is usual, or be unreadable.
+    large_percent: u32,
+    /// Most rows in a hundred that may leave a shelf empty.
+    zeroed_percent: u32,
+    /// A difference up to so many units, or so many in a hundred of what is there, is usual.
+    usual_units: u32,
+    usual_percent: u32,
+}
+
+impl Default for FeedView {
+    fn default() -> FeedView {
+        FeedView::from(FeedCaution::default())
+    }
+}
+
+impl From<FeedCaution> for FeedView {
+    fn from(caution: FeedCaution) -> FeedView {
+        let FeedCaution { large_percent, zeroed_percent, usual_units, usual_percent } = caution;
+        FeedView { large_percent, zeroed_percent, usual_units, usual_percent }
+    }
+}
+
+impl FeedView {
+    fn parse(&self, faults: &mut Faults) -> FeedCaution {
+        let FeedView { large_percent, zeroed_percent, usual_units, usual_percent } = *self;
+        for (name, share) in [("largePercent", large_percent), ("zeroedPercent", zeroed_percent)] {
+            if share > 100 {
+                faults.add(format!("/stock/feed/{name}"), "0 to 100");
+            }
+        }
+        FeedCaution { large_percent, zeroed_percent, usual_units, usual_percent }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +95,7 @@ impl StockView {
             Some(shortfall) => settings.shortfall = shortfall,
             None => faults.add("/stock/shortfall", "refund, backorder or hold"),
         }
+        settings.feed = self.feed.parse(faults);
         settings
     }
 }
@@ -82,6 +124,7 @@ impl From<&StockSettings> for StockView {
             locations: settings.locations.iter().map(location).collect(),
             allocation: settings.allocation.name().to_owned(),
             shortfall: settings.shortfall.name().to_owned(),
+            feed: settings.feed.into(),
         }
     }
 }

@@ -69,7 +69,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_stored() {
         "guestLookupHours": 100_000,
         "rounding": "up",
         "payments": { "capture": "never" },
-        "stock": { "allocation": "any", "shortfall": "none", "locations": [] },
+        "stock": { "allocation": "any", "shortfall": "none", "locations": [], "feed": { "zeroedPercent": 101 } },
         "taxProvider": { "url": "http://tax.example/" },
     });
     let refused = put_settings(&client, &wrong).await.refused(422, "validation_failed");
@@ -100,6 +100,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_stored() {
         "/stock/locations",
         "/stock/allocation",
         "/stock/shortfall",
+        "/stock/feed/zeroedPercent",
         "/taxProvider/url",
     ] {
         assert!(fields.contains(&field), "{field} is not among {fields:?}");

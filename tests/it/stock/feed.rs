@@ -3,13 +3,18 @@ use std::{sync::Arc, time::Duration};
 
 use offpeak::shared::{
     adapters::{http_client::HttpClient, inventory_http::InventoryHttp},
+    documents::settings::{STORE, put_settings, read_settings},
     operations::{
         Shop, stock,
-        sync_inventory::{Caution, SyncError, SyncState, Synced, approve_sync, last_sync, sync_inventory},
+        sync_inventory::{SyncError, SyncState, Synced, approve_sync, last_sync, sync_inventory},
     },
-    ports::inventory::FeedError,
+    ports::{documents::Container, inventory::FeedError},
 };
-use offpeak_domain::{ids::CheckoutId, sku::Sku, stock::Allocation};
+use offpeak_domain::{
+    ids::CheckoutId,
+    sku::Sku,
+    stock::{Allocation, FeedCaution},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -78,7 +83,7 @@ impl Publisher {
     }
 
     async fn pull(&self, shop: &Shop) -> Result<Synced, SyncError> {
-        sync_inventory(shop, &self.feed, &Caution::default()).await
+        sync_inventory(shop, &self.feed).await
     }
 }
 
@@ -153,6 +158,28 @@ async fn a_feed_that_differs_too_much_waits_for_a_person() {
     assert_eq!(on_hand(&shop).await, [0, 0, 0, 7, 7, 7, 7, 7, 7, 7]);
 }
 
+/// A store may be more careful, or less, than the default.
+#[tokio::test]
+async fn how_careful_a_store_is_with_its_feed_is_a_setting() {
+    for (caution, held) in [
+        (FeedCaution::default(), true),
+        (FeedCaution { large_percent: 30, ..FeedCaution::default() }, false),
+        (FeedCaution { usual_units: 100, ..FeedCaution::default() }, false),
+        (FeedCaution { usual_units: 0, usual_percent: 0, large_percent: 29, zeroed_percent: 100 }, true),
+    ] {
+        let (shop, publisher) = (ten().await, Publisher::start().await);
+        let documents = shop.ports.documents.as_ref();
+        let mut seen = read_settings(documents).await.unwrap().unwrap();
+        seen.value.stock.feed = caution;
+        let write = put_settings(&seen.value, Some(&seen.etag)).unwrap();
+        documents.write(Container::Stores, STORE, vec![write]).await.unwrap();
+        publisher.publishes("v1", &feed([99, 99, 99, 7, 7, 7, 7, 7, 7, 7])).await;
+        let synced = publisher.pull(&shop).await.unwrap();
+        assert_eq!(matches!(synced, Synced::Held(_)), held, "{caution:?}: {synced:?}");
+        assert_eq!(on_hand(&shop).await[0], if held { 7 } else { 99 });
+    }
+}
+
 #[tokio::test]
 async fn a_feed_that_is_gone_slow_halved_or_elsewhere_changes_nothing() {
     let (shop, publisher) = (ten().await, Publisher::start().await);
@@ -194,7 +221,7 @@ async fn a_feed_that_is_gone_slow_halved_or_elsewhere_changes_nothing() {
     drop(publisher);
     let nobody =
         InventoryHttp::new(HttpClient::default(), "http://127.0.0.1:9/".parse().unwrap(), Duration::from_secs(1));
-    let gone = sync_inventory(&shop, &nobody, &Caution::default()).await.unwrap_err();
+    let gone = sync_inventory(&shop, &nobody).await.unwrap_err();
     assert!(matches!(gone, SyncError::Feed(FeedError::Unavailable(_))), "{gone}");
 }
 
