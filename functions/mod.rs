@@ -19,6 +19,7 @@ mod health;
 mod issue_coupon_codes;
 mod list_products;
 mod list_promotions;
+mod list_rejected_stock_updates;
 mod list_stock_movements;
 mod manage_inventory_sync;
 mod manage_order;
@@ -73,6 +74,7 @@ pub static ROOMS: &[Room<App>] = &[
     manage_price_lists::ROOM,
     list_stock_movements::ROOM,
     apply_stock_update::ROOM,
+    list_rejected_stock_updates::ROOM,
     manage_inventory_sync::ROOM,
     sync_inventory::ROOM,
     send_email::ROOM,

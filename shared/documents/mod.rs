@@ -17,6 +17,7 @@ pub mod products;
 pub mod promo_use;
 pub mod promotions;
 pub mod purchases;
+pub mod rejected_updates;
 pub mod settings;
 pub mod stock;
 

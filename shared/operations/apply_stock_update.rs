@@ -13,8 +13,13 @@ use crate::shared::{
     ports::documents::StoreError,
 };
 
+/// Deliveries after which nobody waits any longer for a product or a location to follow; below the broker's most.
+pub const PATIENT_DELIVERIES: u32 = 5;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
+    #[error("the message cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Neither sold nor ever counted. The message comes again; the product may follow.
     #[error("SKU {sku} is in no product and was never counted: import it first or correct the SKU")]
     UnknownSku { sku: Sku },
@@ -26,6 +31,17 @@ pub enum ApplyError {
     Update(#[from] stock::UpdateError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ApplyError {
+    /// Whether trying again can change nothing, after so many deliveries.
+    pub fn is_final(&self, deliveries: u32) -> bool {
+        match self {
+            ApplyError::Unreadable(_) | ApplyError::Update(stock::UpdateError::Refused(_)) => true,
+            ApplyError::UnknownSku { .. } | ApplyError::UnknownLocation { .. } => deliveries >= PATIENT_DELIVERIES,
+            ApplyError::Settings(_) | ApplyError::Update(stock::UpdateError::Stock(_)) | ApplyError::Store(_) => false,
+        }
+    }
 }
 
 /// # Errors

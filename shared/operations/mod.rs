@@ -19,6 +19,7 @@ pub mod payment_events;
 pub mod product_view;
 pub mod promotions;
 pub mod readiness;
+pub mod rejected_updates;
 pub mod send_email;
 pub mod settings;
 pub mod stock;

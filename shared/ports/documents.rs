@@ -38,7 +38,7 @@ pub enum Container {
     Carts,
     /// `/checkoutId`: everything about one purchase: checkout, attempts, order, outbox.
     Purchases,
-    /// `/key`: idempotency keys and consumer inboxes.
+    /// `/key`: what must be noted once: stock messages that were set aside.
     Idem,
     /// `/storeId`: promotions and price lists.
     Promotions,

@@ -12,6 +12,7 @@ use offpeak::{
             server::{bind, serve},
             table::Table,
         },
+        operations::apply_stock_update::PATIENT_DELIVERIES,
         ports::{
             documents::Container,
             identity::{Caller, Identity, IdentityError},
@@ -87,9 +88,14 @@ impl Server {
 
     /// As the host hands a message over; whether it was taken.
     async fn message(&self, body: &Value) -> bool {
+        self.delivered(&body.to_string(), 1).await
+    }
+
+    /// The same for any text, the so manieth time.
+    async fn delivered(&self, body: &str, count: u32) -> bool {
         // A string trigger's data is JSON text of the message's text.
-        let data = Value::from(body.to_string()).to_string();
-        let envelope = json!({ "Data": { "message": data }, "Metadata": {} });
+        let data = Value::from(body).to_string();
+        let envelope = json!({ "Data": { "message": data }, "Metadata": { "DeliveryCount": count.to_string(), "MessageId": "\"m1\"" } });
         let call = self.client.post(format!("{}/apply_stock_update", self.url)).body(envelope.to_string());
         let call = call.header("x-azure-functions-invocationid", "1c7a4f0e-1111-4222-8333-444455556666");
         call.header("content-type", "application/json").send().await.unwrap().status().is_success()
@@ -138,7 +144,7 @@ async fn staff_count_each_location_and_see_why_a_level_is_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_message_is_taken_once_and_a_bad_one_is_handed_back() {
+async fn a_message_is_taken_once_and_a_bad_one_is_set_aside() {
     let server = Server::start().await;
     let good = json!({ "sku": "JUG", "location": "main", "source": "wms", "version": 2, "kind": "absolute",
         "quantity": 30, "at": "2026-01-01T00:00:00Z" });
@@ -150,10 +156,9 @@ async fn a_message_is_taken_once_and_a_bad_one_is_handed_back() {
     assert!(server.message(&relative).await && server.message(&relative).await && server.message(&good).await);
     let (_, _, body) = server.staff(Method::GET, "stock/JUG", None, None).await;
     assert_eq!(body["levels"][0]["onHand"], 26);
-    for (member, value) in [
-        ("sku", json!("NOBODY")),
+    let bad = [
         ("sku", json!("")),
-        ("location", json!("moon")),
+        ("location", json!("")),
         ("source", json!("a b")),
         ("version", json!(0)),
         ("version", json!(1.5)),
@@ -161,12 +166,42 @@ async fn a_message_is_taken_once_and_a_bad_one_is_handed_back() {
         ("quantity", json!(1e30)),
         ("at", json!("yesterday")),
         ("more", json!(1)),
-    ] {
+    ];
+    let bent = |member: &str, value: &Value| {
         let mut bad = good.clone();
         bad["version"] = json!(9);
-        bad[member] = value;
-        assert!(!server.message(&bad).await, "{bad}");
+        bad[member] = value.clone();
+        bad
+    };
+    // What can never be applied is taken from the queue at once, however often it comes.
+    for (member, value) in &bad {
+        let bad = bent(member, value);
+        assert!(server.message(&bad).await && server.message(&bad).await, "{bad}");
     }
+    assert!(server.delivered("no JSON", 1).await && server.delivered("", 1).await);
+    // What a product or a location may follow for comes again a few times.
+    for (member, value) in [("sku", json!("NOBODY")), ("location", json!("moon"))] {
+        let early = bent(member, &value).to_string();
+        assert!(!server.delivered(&early, 1).await && !server.delivered(&early, PATIENT_DELIVERIES - 1).await);
+        assert!(server.delivered(&early, PATIENT_DELIVERIES).await);
+    }
+    let (_, _, page) = server.staff(Method::GET, "rejected-stock-updates?limit=100", None, None).await;
+    let items = page["items"].as_array().unwrap();
+    assert_eq!((items.len(), &page["nextAfter"]), (bad.len() + 4, &Value::Null), "each once: {page}");
+    let of = |part: &str| items.iter().find(|it| it["body"].as_str().unwrap().contains(part)).unwrap();
+    assert!(of("NOBODY")["reason"].as_str().unwrap().starts_with("SKU NOBODY is in no product"), "{page}");
+    assert_eq!((&of("NOBODY")["deliveries"], &of("NOBODY")["messageId"]), (&json!(PATIENT_DELIVERIES), &json!("m1")));
+    assert!(of("no JSON")["reason"].as_str().unwrap().starts_with("the message cannot be read: "), "{page}");
+    let (_, _, first) = server.staff(Method::GET, "rejected-stock-updates?limit=1", None, None).await;
+    let next = format!("rejected-stock-updates?limit=100&after={}", first["nextAfter"].as_str().unwrap());
+    let (_, _, rest) = server.staff(Method::GET, &next, None, None).await;
+    assert_eq!(rest["items"].as_array().unwrap().len(), items.len() - 1);
+    for bad in ["limit=0", "limit=101", "after=elsewhere"] {
+        let status = server.staff(Method::GET, &format!("rejected-stock-updates?{bad}"), None, None).await.0;
+        assert!([400, 422].contains(&status), "{bad}: {status}");
+    }
+    // Corrected and numbered anew, it is applied.
+    assert!(server.message(&bent("quantity", &json!(26))).await);
     let (_, _, after) = server.staff(Method::GET, "stock/JUG", None, None).await;
     assert_eq!(after, body);
 }
