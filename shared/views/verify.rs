@@ -2,6 +2,7 @@
 use http::{StatusCode, header};
 use offpeak_domain::code::Code;
 use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
 
 use crate::shared::{
     host::{problem::Problem, reply::Reply},
@@ -46,7 +47,14 @@ pub fn report_reply(report: &Report) -> Result<Reply, Problem> {
 /// As [`report_reply`].
 pub fn job_reply(job: &Job) -> Result<Reply, Problem> {
     let mut view = report_view(&job.progress.report);
-    view["job"] = json!({ "id": job.id, "done": job.is_done(), "phase": job.progress.phase });
+    view["job"] = json!({
+        "id": job.id,
+        "done": job.is_done(),
+        "phase": job.progress.phase,
+        "cursor": job.progress.after,
+        "startedAt": job.started_at.format(&Rfc3339).ok(),
+        "updatedAt": job.updated_at.format(&Rfc3339).ok(),
+    });
     if job.is_done() {
         return Reply::ok(&view);
     }

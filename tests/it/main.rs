@@ -22,3 +22,4 @@ mod saga;
 mod shop;
 mod stock;
 mod tidy;
+mod verify;

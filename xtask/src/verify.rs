@@ -119,10 +119,19 @@ impl Shop {
 
 /// One line for each invariant, and the findings below it.
 fn told(report: &Value) -> String {
-    let mut text = format!("{} purchases, {} subjects were changing\n", report["purchases"], report["busy"]);
+    let mut text = format!("{} purchases\n", report["purchases"]);
+    if report["busy"].as_u64().unwrap_or(0) > 0 {
+        let why = "were changing, or had changed less than 2 minutes before, and were not judged: ask again later";
+        text.push_str(&format!("{} subjects {why}\n", report["busy"]));
+    }
     for invariant in report["invariants"].as_array().into_iter().flatten() {
         let said = |name: &str| invariant[name].as_str().unwrap_or_default().to_owned();
-        let mark = if invariant["ok"] == true { "holds" } else { "BROKEN" };
+        let mark = match (invariant["ok"] == true, invariant["checked"] == 0) {
+            (false, _) => "BROKEN",
+            (true, false) => "holds",
+            // Nothing was judged, so nothing is known.
+            (true, true) => "-",
+        };
         text.push_str(&format!("{} {mark:<6} {:>8} checked  {}\n", said("id"), invariant["checked"], said("title")));
         let violations = invariant["violations"].as_array().map(Vec::as_slice).unwrap_or_default();
         for it in violations.iter().take(SHOWN_MAX) {
@@ -147,10 +156,12 @@ mod tests {
         let report = json!({ "ok": false, "purchases": 3, "busy": 1, "invariants": [
             { "id": "I1", "title": "stock", "ok": false, "checked": 12, "violations": violations, "more": 5 },
             { "id": "I2", "title": "prices", "ok": true, "checked": 3, "violations": [], "more": 0 },
+            { "id": "I6", "title": "stored value", "ok": true, "checked": 0, "violations": [], "more": 0 },
         ]});
         let text = told(&report);
         assert!(text.contains("I1 BROKEN") && text.contains("   SKU-9: lost\n   and 7 more\n"), "{text}");
         assert!(text.contains("I2 holds") && !text.contains("SKU-10"), "{text}");
+        assert!(text.contains("I6 - ") && text.starts_with("3 purchases\n1 subjects were changing, or "), "{text}");
     }
 
     #[test]

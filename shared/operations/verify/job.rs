@@ -1,6 +1,6 @@
 //! A check of a large store as a job: a stored document with a cursor, driven on by messages, each of which does
 //! a slice and sends the next. A process that dies in the middle loses a slice, and the message comes again; when
-//! messages come no more, whoever asks how far it is does a slice instead.
+//! messages come no more, whoever asks how far it is does a slice and sends the next one.
 use offpeak_domain::ids::JobId;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -58,14 +58,18 @@ pub(super) async fn begin(shop: &Shop, ask: Ask, progress: Progress) -> Result<J
     let stored =
         StoredJob { job_id, kind: KIND.to_owned(), slices: 0, ask, progress, started_at: now, updated_at: now };
     jobs::write_job(shop.ports.documents.as_ref(), &stored, None).await?;
-    // A message that is not sent is replaced by whoever asks how far it is.
-    if let Err(err) = shop.ports.bus.send(&next_message(&stored)).await {
-        tracing::warn!(error = %crate::shared::ports::chain(&err), "A check goes on only when someone asks for it.");
-    }
+    ask_for_the_rest(shop, &stored).await;
     Ok(shown(stored))
 }
 
-/// How far it is. Does a slice itself if nobody else has done one for a while.
+/// A message that cannot be sent is replaced by whoever asks how far it is.
+async fn ask_for_the_rest(shop: &Shop, job: &StoredJob) {
+    if let Err(err) = shop.ports.bus.send(&next_message(job)).await {
+        tracing::warn!(error = %crate::shared::ports::chain(&err), "A check goes on only when someone asks for it.");
+    }
+}
+
+/// How far it is. Does a slice itself, and sends the next message, if nobody else has done one for a while.
 ///
 /// # Errors
 /// `NotFound`, or as the store's or the provider's.
@@ -75,7 +79,11 @@ pub async fn find_job(shop: &Shop, id: JobId) -> Result<Job, JobError> {
     if seen.value.progress.phase == Phase::Done || still < STILL_MAX {
         return Ok(shown(seen.value));
     }
-    Ok(shown(slice(shop, id, seen, SLICE_OF_A_QUESTION).await?))
+    let after = slice(shop, id, seen, SLICE_OF_A_QUESTION).await?;
+    if after.progress.phase != Phase::Done {
+        ask_for_the_rest(shop, &after).await;
+    }
+    Ok(shown(after))
 }
 
 /// Does the slice that a message asks for, and sends the next message; an older message does nothing.

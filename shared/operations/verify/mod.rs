@@ -139,17 +139,26 @@ async fn step(shop: &Shop, ask: &Ask, progress: &mut Progress) -> Result<(), Ver
         Phase::Purchases => {
             let (ids, next) = purchases::page(shop, ask, after).await?;
             progress.report.purchases += ids.len() as u64;
-            let judging = ids.into_iter().map(|id| twice(move || purchases::judge(shop, id)));
+            let judging = ids.into_iter().map(|id| {
+                let subject = (Invariant::I2, id.order().to_string());
+                twice(subject, move || purchases::judge(shop, id))
+            });
             (side_by_side(judging).await?, next, Phase::Stock)
         }
         Phase::Stock => {
             let (skus, next) = stock::page(shop, after).await?;
-            let judging = skus.into_iter().map(|sku| twice(move || stock::judge(shop, sku.clone())));
+            let judging = skus.into_iter().map(|sku| {
+                let subject = (Invariant::I1, sku.to_string());
+                twice(subject, move || stock::judge(shop, sku.clone()))
+            });
             (side_by_side(judging).await?, next, Phase::Promotions)
         }
         Phase::Promotions => {
             let (pools, next) = promotions::page(shop, after).await?;
-            let judging = pools.into_iter().map(|pool| twice(move || promotions::judge(shop, pool.clone())));
+            let judging = pools.into_iter().map(|pool| {
+                let subject = (Invariant::I5, pool.as_str().to_owned());
+                twice(subject, move || promotions::judge(shop, pool.clone()))
+            });
             (side_by_side(judging).await?, next, Phase::Done)
         }
         Phase::Done => return Ok(()),
@@ -177,18 +186,26 @@ async fn side_by_side(
     stream::iter(judging).buffered(SIDE_BY_SIDE).try_collect().await
 }
 
-/// A finding is one only if a second look finds it again.
-async fn twice<F, J>(judge: F) -> Result<Judged, VerifyError>
+/// A finding is one only if a second look finds it again. A document that cannot be read is one too: it must not
+/// keep the rest from being judged.
+async fn twice<F, J>((invariant, subject): (Invariant, String), judge: F) -> Result<Judged, VerifyError>
 where
     F: Fn() -> J,
     J: Future<Output = Result<Judged, VerifyError>>,
 {
-    let first = match judge().await? {
+    let look = async || match judge().await {
+        Err(VerifyError::Store(StoreError::Unreadable { id, reason })) => {
+            let detail = format!("document {id} cannot be read: {reason}");
+            Ok(Judged::of(vec![invariant], vec![Violation::new(invariant, &subject, detail)]))
+        }
+        judged => judged,
+    };
+    let first = match look().await? {
         Judged::Wrong(_, first) => first,
         other => return Ok(other),
     };
     tokio::time::sleep(SECOND_LOOK_AFTER).await;
-    Ok(match judge().await? {
+    Ok(match look().await? {
         Judged::Wrong(invariants, second) => {
             Judged::of(invariants, second.into_iter().filter(|it| first.contains(it)).collect())
         }

@@ -7,4 +7,4 @@ mod merging;
 mod money;
 mod settings;
 mod taxes;
-mod till;
+pub(crate) mod till;

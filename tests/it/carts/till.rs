@@ -33,8 +33,8 @@ use offpeak::{
             identity::{Caller, Identity, IdentityError},
             mail::{Letter, Mail, MailError},
             payments::{
-                Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, Refunded,
-                WebhookError,
+                Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState,
+                Refunded, WebhookError,
             },
         },
     },
@@ -44,7 +44,7 @@ use offpeak_domain::{
     payment::{FactKind, PaymentFact},
 };
 use serde_json::{Value, json};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -53,26 +53,29 @@ use crate::{
 };
 
 /// What outlives every instance.
-pub(super) struct Till {
-    pub(super) clock: Arc<HandClock>,
-    pub(super) store: Arc<Gate>,
-    pub(super) provider: Arc<Provider>,
+pub(crate) struct Till {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) store: Arc<Gate>,
+    pub(crate) provider: Arc<Provider>,
+    world: Arc<World>,
     serving: Mutex<JoinSet<()>>,
 }
 
 impl Till {
     /// With these goods, sold in pounds, nine of each unless the list says otherwise.
-    pub(super) async fn open(goods: &str) -> Till {
+    pub(crate) async fn open(goods: &str) -> Till {
         let clock = HandClock::new();
         let inner = MemoryDocuments::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let store = Arc::new(Gate { inner, writes_left: AtomicI64::new(i64::MAX) });
-        let till = Till { clock, store, provider: Arc::new(Provider::new()), serving: Mutex::default() };
+        let (writes_left, query_takes) = (AtomicI64::new(i64::MAX), AtomicI64::new(0));
+        let store = Arc::new(Gate { inner, clock: Arc::clone(&clock), writes_left, query_takes });
+        let (provider, world) = (Arc::new(Provider::new()), Arc::new(World::default()));
+        let till = Till { clock, store, provider, world, serving: Mutex::default() };
         till.load(goods).await;
         till
     }
 
     /// Loads a price list.
-    pub(super) async fn load(&self, goods: &str) {
+    pub(crate) async fn load(&self, goods: &str) {
         let currency = Some(Currency::parse("GBP").unwrap());
         let options = ImportOptions { currency, on_hand: Some(9), ..ImportOptions::default() };
         let ports = self.ports();
@@ -81,7 +84,7 @@ impl Till {
     }
 
     fn ports(&self) -> Ports {
-        let world = Arc::new(World);
+        let world = Arc::clone(&self.world);
         Ports {
             documents: Arc::clone(&self.store) as Arc<dyn Documents>,
             bus: Arc::clone(&world) as Arc<dyn Bus>,
@@ -94,8 +97,8 @@ impl Till {
     }
 
     /// A process of the shop that has just started and remembers nothing.
-    pub(super) async fn instance(&self) -> Client {
-        let app = Arc::new(App::new(Shop::new(self.ports()), Arc::new(World)));
+    pub(crate) async fn instance(&self) -> Client {
+        let app = Arc::new(App::new(Shop::new(self.ports()), Arc::clone(&self.world) as Arc<dyn Identity>));
         let listener = bind(0, Duration::ZERO).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let table = Arc::new(Table::new(ROOMS, "api").unwrap());
@@ -105,8 +108,23 @@ impl Till {
         Client::new(&url)
     }
 
+    /// Takes what was sent to this queue since the last time.
+    pub(crate) fn sent_to(&self, destination: &str) -> Vec<Message> {
+        self.world.sent.lock().unwrap().extract_if(.., |it| it.destination == destination).collect()
+    }
+
+    /// Puts messages back that were taken.
+    pub(crate) fn requeue(&self, messages: Vec<Message>) {
+        self.world.sent.lock().unwrap().extend(messages);
+    }
+
+    /// The shop's time, RFC 3339.
+    pub(crate) fn now_text(&self) -> String {
+        self.clock.now().format(&Rfc3339).unwrap()
+    }
+
     /// Takes a product out of the shop: what any import or back office would store.
-    pub(super) async fn archive(&self, sku: &str) {
+    pub(crate) async fn archive(&self, sku: &str) {
         let name = format!("sku:{sku}");
         let lookup = self.store.read(Container::Lookups, &name, &name).await.unwrap().unwrap();
         let product = lookup.body["productId"].as_str().unwrap();
@@ -118,29 +136,36 @@ impl Till {
     }
 
     /// Changes settings as staff do, in a process of their own.
-    pub(super) async fn settings(&self, change: &Value) {
+    pub(crate) async fn settings(&self, change: &Value) {
         put_settings(&self.instance().await, change).await.gave(200);
     }
 }
 
-pub(super) async fn put_settings(client: &Client, change: &Value) -> Answer {
+pub(crate) async fn put_settings(client: &Client, change: &Value) -> Answer {
     let call = client.call(Method::PUT, "/api/v1/manage/settings");
     call.header("authorization", "Bearer staff;owner").header("if-match", "*").json(change).send().await
 }
 
-/// A memory store that can be taken away after so many writes.
-pub(super) struct Gate {
+/// A memory store that can be slow, or be taken away after so many writes.
+pub(crate) struct Gate {
     inner: MemoryDocuments,
+    clock: Arc<HandClock>,
     writes_left: AtomicI64,
+    query_takes: AtomicI64,
 }
 
 impl Gate {
-    pub(super) fn allow_writes(&self, writes: i64) {
+    pub(crate) fn allow_writes(&self, writes: i64) {
         self.writes_left.store(writes, Ordering::SeqCst);
     }
 
-    pub(super) fn allow_all(&self) {
+    pub(crate) fn allow_all(&self) {
         self.allow_writes(i64::MAX);
+    }
+
+    /// How long each query takes, in seconds of the shop's clock.
+    pub(crate) fn be_slow(&self, seconds: i64) {
+        self.query_takes.store(seconds, Ordering::SeqCst);
     }
 }
 
@@ -161,16 +186,21 @@ impl Documents for Gate {
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
+        self.clock.advance(self.query_takes.load(Ordering::SeqCst));
         self.inner.query(container, scope, query).await
     }
 }
 
 /// Broker, letters and issuer. A bearer token is its subject, then roles, separated by semicolons.
-struct World;
+#[derive(Default)]
+struct World {
+    sent: Mutex<Vec<Message>>,
+}
 
 #[async_trait]
 impl Bus for World {
-    async fn send(&self, _: &Message) -> Result<(), BusError> {
+    async fn send(&self, message: &Message) -> Result<(), BusError> {
+        self.sent.lock().unwrap().push(message.clone());
         Ok(())
     }
 }
@@ -200,12 +230,12 @@ struct Entry {
 
 /// A provider that keeps books. Methods: `approve`, `decline`, `challenge` (until the bank has approved), `away`
 /// (answers once it is back), `wait` (answers when it is let go).
-pub(super) struct Provider {
+pub(crate) struct Provider {
     payments: Mutex<BTreeMap<String, Entry>>,
-    pub(super) is_away: AtomicBool,
-    pub(super) gate: Semaphore,
+    pub(crate) is_away: AtomicBool,
+    pub(crate) gate: Semaphore,
     /// How many calls have come to the gate.
-    pub(super) waiting: Semaphore,
+    pub(crate) waiting: Semaphore,
 }
 
 impl Provider {
@@ -219,7 +249,7 @@ impl Provider {
     }
 
     /// Every payment's checkout with what was asked for and what was taken.
-    pub(super) fn books(&self) -> Vec<(String, i64, i64)> {
+    pub(crate) fn books(&self) -> Vec<(String, i64, i64)> {
         let payments = self.payments.lock().unwrap();
         let entry = |it: &Entry| {
             let payment = it.shown();
@@ -228,7 +258,7 @@ impl Provider {
         payments.values().map(entry).collect()
     }
 
-    pub(super) fn approve_challenges(&self) {
+    pub(crate) fn approve_challenges(&self) {
         for entry in self.payments.lock().unwrap().values_mut() {
             if matches!(entry.status, PaymentState::ActionRequired { .. }) {
                 entry.status = PaymentState::Authorised;
@@ -309,8 +339,11 @@ impl Payments for Provider {
         Ok(Some(entry.shown()))
     }
 
-    async fn refund(&self, _: &PaymentName, _: &Movement) -> Result<Refunded, PaymentError> {
-        refused()
+    async fn refund(&self, name: &PaymentName, movement: &Movement) -> Result<Refunded, PaymentError> {
+        let mut payments = self.payments.lock().unwrap();
+        let Some(entry) = payments.get_mut(&name.reference) else { return refused() };
+        entry.note(&format!("refund:{}", movement.key), FactKind::Refunded, movement.amount);
+        Ok(Refunded { payment: entry.shown(), state: RefundState::Succeeded })
     }
 
     async fn webhook(&self, _: &HeaderMap, _: &[u8], _: OffsetDateTime) -> Result<Notice, WebhookError> {
@@ -320,18 +353,18 @@ impl Payments for Provider {
 
 /// A cart and the token that opens it.
 #[derive(Clone)]
-pub(super) struct Cart {
-    pub(super) id: String,
-    pub(super) token: String,
+pub(crate) struct Cart {
+    pub(crate) id: String,
+    pub(crate) token: String,
 }
 
 impl Cart {
-    pub(super) async fn new(client: &Client) -> Cart {
+    pub(crate) async fn new(client: &Client) -> Cart {
         let answer = client.post("/api/v1/carts", &json!({})).await.gave(201);
         Cart { id: answer.at("/id").to_owned(), token: answer.at("/token").to_owned() }
     }
 
-    pub(super) async fn with(client: &Client, goods: &[(&str, u32)]) -> Cart {
+    pub(crate) async fn with(client: &Client, goods: &[(&str, u32)]) -> Cart {
         let cart = Cart::new(client).await;
         let lines: Vec<_> = goods.iter().map(|(sku, quantity)| json!({ "sku": sku, "quantity": quantity })).collect();
         if !lines.is_empty() {
@@ -340,29 +373,29 @@ impl Cart {
         cart
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/api/v1/carts/{}", self.id)
     }
 
-    pub(super) fn checkout(&self) -> String {
+    pub(crate) fn checkout(&self) -> String {
         format!("/api/v1/checkouts/{}", self.id.replace("cart_", "chk_"))
     }
 
-    pub(super) async fn get(&self, client: &Client, path: &str) -> Answer {
+    pub(crate) async fn get(&self, client: &Client, path: &str) -> Answer {
         client.call(Method::GET, path).header("x-cart-token", &self.token).send().await
     }
 
-    pub(super) async fn show(&self, client: &Client) -> Answer {
+    pub(crate) async fn show(&self, client: &Client) -> Answer {
         self.get(client, &self.path()).await
     }
 
     /// `PUT` below the cart.
-    pub(super) async fn put(&self, client: &Client, below: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, client: &Client, below: &str, body: &Value) -> Answer {
         let call = client.call(Method::PUT, &format!("{}{below}", self.path())).header("x-cart-token", &self.token);
         call.json(body).send().await
     }
 
-    pub(super) async fn start(&self, client: &Client) -> Answer {
+    pub(crate) async fn start(&self, client: &Client) -> Answer {
         let body = json!({
             "cartId": self.id, "email": "ada@example.com", "shippingMethod": "standard",
             "shippingAddress": {
@@ -373,27 +406,27 @@ impl Cart {
     }
 
     /// With goods and an open checkout; answers the total as shown.
-    pub(super) async fn at_checkout(client: &Client, goods: &[(&str, u32)]) -> (Cart, Value) {
+    pub(crate) async fn at_checkout(client: &Client, goods: &[(&str, u32)]) -> (Cart, Value) {
         let cart = Cart::with(client, goods).await;
         let total = cart.start(client).await.gave(201).body["totals"]["total"].clone();
         (cart, total)
     }
 
-    pub(super) async fn complete(&self, client: &Client, key: &str, total: &Value, method: &str) -> Answer {
+    pub(crate) async fn complete(&self, client: &Client, key: &str, total: &Value, method: &str) -> Answer {
         let body = json!({ "expectedTotal": total, "payment": { "method": method } });
         let call = client.call(Method::POST, &format!("{}/complete", self.checkout()));
         call.header("x-cart-token", &self.token).header("idempotency-key", key).json(&body).send().await
     }
 
     /// At sign-in, as this shopper.
-    pub(super) async fn merge(&self, client: &Client, who: &str, body: &Value) -> Answer {
+    pub(crate) async fn merge(&self, client: &Client, who: &str, body: &Value) -> Answer {
         let call = client.call(Method::POST, &format!("{}/merge", self.path())).header("x-cart-token", &self.token);
         call.header("authorization", &format!("Bearer {who}")).json(body).send().await
     }
 }
 
 /// The open cart of a shopper who has signed in.
-pub(super) async fn account(client: &Client, who: &str) -> Cart {
+pub(crate) async fn account(client: &Client, who: &str) -> Cart {
     let call = client.call(Method::POST, "/api/v1/carts").header("authorization", &format!("Bearer {who}"));
     let answer = call.json(&json!({})).send().await;
     assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
@@ -401,25 +434,25 @@ pub(super) async fn account(client: &Client, who: &str) -> Cart {
 }
 
 /// SKU and units of each line, in order.
-pub(super) fn lines(cart: &Value) -> Vec<(String, u64)> {
+pub(crate) fn lines(cart: &Value) -> Vec<(String, u64)> {
     let line = |it: &Value| (it["sku"].as_str().unwrap().to_owned(), it["quantity"].as_u64().unwrap());
     cart["lines"].as_array().unwrap().iter().map(line).collect()
 }
 
-pub(super) fn minor(money: &Value) -> i64 {
+pub(crate) fn minor(money: &Value) -> i64 {
     money["amount"].as_str().unwrap().parse().unwrap()
 }
 
 /// A small generator: tests that draw must draw the same again.
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         Dice(seed.wrapping_mul(2).wrapping_add(1))
     }
 
     /// Below `sides`.
-    pub(super) fn throw(&mut self, sides: u64) -> u64 {
+    pub(crate) fn throw(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }

@@ -14,6 +14,7 @@ mod platform;
 mod processes;
 mod replayed;
 mod tour;
+mod verifying;
 mod webhooks;
 
 use std::{
