@@ -19,7 +19,8 @@ use crate::shared::{
 pub(super) const ROOM: Room<App> =
     Room::http("cancel_order", include_str!("function.json")).post(|app, call| answering(handle(app, call)));
 
-#[derive(Deserialize)]
+/// An absent body is an empty one.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CancelOrderBody {
     #[serde(default)]
@@ -29,7 +30,7 @@ struct CancelOrderBody {
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let caller = Caller::Customer { token: call.cart_token()?.to_owned() };
     let asked = asked_once(&call, caller)?;
-    let body: CancelOrderBody = call.json()?;
+    let body: CancelOrderBody = if call.body.is_empty() { CancelOrderBody::default() } else { call.json()? };
     let command = CancelOrder { asked, lines: None, reason: note("reason", body.reason)?, keep_money: false };
     Ok(answer(cancel_order(&app.shop, &command, render_for_buyer).await?))
 }

@@ -21,6 +21,7 @@ pub(super) const ROOM: Room<App> = Room::http("cart_coupons", include_str!("func
     .delete(|app, call| answering(remove(app, call)));
 
 async fn add(app: &App, call: Call) -> Result<Reply, Problem> {
+    call.no_members()?;
     let token = call.cart_token()?;
     let (id, code) = parse(&call)?;
     let cart = Box::pin(coupons::add_code(&app.shop, id, token, &code, call.if_match()?)).await?;

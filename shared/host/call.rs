@@ -54,6 +54,17 @@ impl Call {
         })
     }
 
+    /// For a room whose body says nothing: absent or `{}`, so that nobody believes that a member was heeded.
+    ///
+    /// # Errors
+    /// As [`Call::json`].
+    pub fn no_members(&self) -> Result<(), Problem> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        if self.body.is_empty() { Ok(()) } else { self.json::<Nothing>().map(drop) }
+    }
+
     /// The query as `T`: percent-decoded, unknown parameters refused if `T` refuses unknown fields.
     ///
     /// # Errors
