@@ -30,6 +30,7 @@ mod manage_returns;
 mod manage_settings;
 mod manage_stock;
 mod merge_cart;
+mod note_order;
 mod payment_webhook;
 mod refund_order;
 mod relay_outbox;
@@ -79,6 +80,7 @@ pub static ROOMS: &[Room<App>] = &[
     sync_inventory::ROOM,
     send_email::ROOM,
     resume_checkout::ROOM,
+    note_order::ROOM,
     payment_webhook::ROOM,
     relay_outbox::ROOM,
     verify::ROOM,

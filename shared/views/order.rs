@@ -92,7 +92,8 @@ impl OrderView {
     /// With what happened to it, as its buyer may see it.
     #[must_use]
     pub fn with_timeline(mut self, entries: &[Entry]) -> OrderView {
-        self.timeline = Some(entries.iter().map(|it| entry_view(it, false)).collect());
+        self.timeline =
+            Some(entries.iter().filter(|it| it.kind.is_for_buyer()).map(|it| entry_view(it, false)).collect());
         self
     }
 }

@@ -133,6 +133,19 @@ pub fn note(field: &str, text: Option<String>) -> Result<Option<String>, Problem
     }
 }
 
+/// A text that says something.
+///
+/// # Errors
+/// `validation_failed` for one that is empty, too long or has control characters other than line ends.
+pub fn words(field: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let plain = text.chars().all(|it| !it.is_control() || matches!(it, '\n' | '\t'));
+    if (1..=NOTE_MAX).contains(&text.chars().count()) && plain {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::invalid(field, format!("1 to {NOTE_MAX} printable characters")))
+}
+
 /// # Errors
 /// `validation_failed` for what is no location.
 pub fn location(text: Option<&str>) -> Result<Option<Location>, Problem> {

@@ -62,6 +62,7 @@ kinds! {
     Cancelled = "order.cancelled",
     Held = "order.held",
     Released = "order.released",
+    Noted = "order.noted",
     Packed = "fulfilment.packed",
     Shipped = "fulfilment.shipped",
     Delivered = "fulfilment.delivered",
@@ -84,7 +85,20 @@ kinds! {
     StockFailed = "stock.failed",
 }
 
+impl EntryKind {
+    /// Whether the buyer may know of it at all: what staff tell each other is theirs.
+    pub const fn is_for_buyer(self) -> bool {
+        !matches!(self, EntryKind::Noted)
+    }
+}
+
 impl Order {
+    /// Adds a note in staff's words to the timeline; nothing else changes.
+    pub fn note(&mut self, text: String, by: &By) -> Entry {
+        self.next_change();
+        Entry { note: Some(text), ..self.entry(by, EntryKind::Noted) }
+    }
+
     /// The entry of the change under way.
     pub(super) fn entry(&self, by: &By, kind: EntryKind) -> Entry {
         Entry {

@@ -7,6 +7,7 @@
 mod cancel;
 mod fulfil;
 mod hold;
+mod notes;
 mod refund;
 mod returns;
 
@@ -21,6 +22,7 @@ use offpeak_domain::{
 pub use cancel::{CancelOrder, cancel_order};
 pub use fulfil::{ChangeFulfilment, FulfilOrder, change_fulfilment, fulfil_order};
 pub use hold::{HoldOrder, hold_order};
+pub use notes::{NoteOrder, note_order};
 pub use refund::{RefundOrder, refund_order};
 pub use returns::{ChangeOrderReturn, RequestReturn, change_return, request_return};
 

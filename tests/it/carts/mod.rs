@@ -6,6 +6,7 @@ mod limits;
 mod lines;
 mod merging;
 mod money;
+mod notes;
 mod settings;
 mod taxes;
 pub(crate) mod till;
