@@ -19,6 +19,7 @@ use super::{
     Shop, customer_limits, destinations,
     outbox::{self, Outgoing},
     promotions::claims,
+    send_email::OrderMail,
     stock::{self, StockError},
 };
 use crate::shared::{
@@ -257,9 +258,12 @@ fn payment_name(order: &Order) -> PaymentName {
     PaymentName { reference: order.payment.reference.clone(), provider_id: order.payment.provider_id.clone() }
 }
 
-/// Adds the event that the shop's own systems get for this entry, if it is one for them. Ids and amounts, no
-/// personal data.
+/// Adds the event that the shop's own systems get for this entry, if it is one for them, and the mail that its
+/// buyer gets. Ids and amounts, no personal data.
 pub(super) fn announce(order: &Order, entry: &Entry, outgoing: &mut Outgoing) -> Result<(), StoreError> {
+    if let Some(message) = OrderMail::of(entry).and_then(|mail| mail.message(order.id)) {
+        outgoing.add(message);
+    }
     let subject = match entry.kind {
         EntryKind::Cancelled => "order.cancelled",
         EntryKind::Shipped => "order.fulfilled",

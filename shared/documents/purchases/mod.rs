@@ -15,7 +15,7 @@ pub use offpeak_domain::order::{Order, OrderPayment};
 pub use order::{put_order, read_order};
 pub use outbox::{Event, OUTBOX_BATCH_MAX, add_event, due_events, mark_sent, postpone, sent_since, unsent_events};
 pub use rows::{PurchaseRows, checkout_ids, read_rows, waiting_ids};
-pub use timeline::{TIMELINE_PAGE, add_entry, read_timeline};
+pub use timeline::{TIMELINE_PAGE, add_entry, read_entry, read_timeline};
 
 pub use payments::{PAYMENTS_ID, StoredPayments, note_facts, put_payments, read_payments};
 

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::super::{Minor, Stored, checkout_id_text, create, currency_text, parse};
-use crate::shared::ports::documents::{Container, Direction, Documents, Filter, Query, Scope, StoreError, Test, Write};
+use crate::shared::ports::documents::{
+    Container, Direction, Document, Documents, Filter, Query, Scope, StoreError, Test, Write,
+};
 
 /// Rows of one page.
 pub const TIMELINE_PAGE: usize = 100;
@@ -64,7 +66,7 @@ impl Stored for EntryDocument {
 /// # Errors
 /// `Refused` if the value has no JSON form.
 pub fn add_entry(checkout: CheckoutId, entry: &Entry) -> Result<Write, StoreError> {
-    let timeline = format!("{:08}", entry.number);
+    let timeline = place(entry.number);
     let document = EntryDocument {
         r#type: "timeline".to_owned(),
         checkout_id: checkout,
@@ -79,9 +81,36 @@ pub fn add_entry(checkout: CheckoutId, entry: &Entry) -> Result<Write, StoreErro
         amount: entry.amount.map(|it| AmountDocument { amount: Minor(it.minor()), currency: it.currency() }),
         lines: entry.lines.iter().map(|it| UnitsDocument { line: it.line, units: it.units }).collect(),
         note: entry.note.clone(),
-        timeline: timeline.clone(),
+        timeline,
     };
-    create(format!("timeline:{timeline}"), &document, None)
+    create(row_id(entry.number), &document, None)
+}
+
+fn place(number: u32) -> String {
+    format!("{number:08}")
+}
+
+fn row_id(number: u32) -> String {
+    format!("timeline:{}", place(number))
+}
+
+/// One row, by its number.
+///
+/// # Errors
+/// As the port's.
+pub async fn read_entry(
+    documents: &dyn Documents,
+    checkout: CheckoutId,
+    number: u32,
+) -> Result<Option<Entry>, StoreError> {
+    let found = documents.read(Container::Purchases, &checkout.to_string(), &row_id(number)).await?;
+    found.map(entry_of).transpose()
+}
+
+fn entry_of(document: Document) -> Result<Entry, StoreError> {
+    let id = document.id.clone();
+    let entry = parse::<EntryDocument>(document)?.value.into_domain();
+    entry.map_err(|reason| StoreError::Unreadable { id, reason })
 }
 
 /// The last [`TIMELINE_PAGE`] rows, newest first.
@@ -97,13 +126,7 @@ pub async fn read_timeline(documents: &dyn Documents, checkout: CheckoutId) -> R
     };
     let partition = checkout.to_string();
     let page = documents.query(Container::Purchases, Scope::Partition(&partition), &query).await?;
-    let mut entries = Vec::with_capacity(page.items.len());
-    for document in page.items {
-        let id = document.id.clone();
-        let entry = parse::<EntryDocument>(document)?.value.into_domain();
-        entries.push(entry.map_err(|reason| StoreError::Unreadable { id, reason })?);
-    }
-    Ok(entries)
+    page.items.into_iter().map(entry_of).collect()
 }
 
 impl EntryDocument {

@@ -91,7 +91,8 @@ fn placed_and_mails(world: &World) -> (usize, usize) {
     placed.sort();
     placed.dedup();
     let letters = world.letters.lock().unwrap();
-    let names: BTreeSet<_> = letters.iter().map(|it| it.event_id.as_str()).collect();
+    let confirms = |it: &&str| it.starts_with("order-confirmation") || it.starts_with("order-shortfall");
+    let names: BTreeSet<_> = letters.iter().map(|it| it.event_id.as_str()).filter(confirms).collect();
     (placed.len(), names.len())
 }
 

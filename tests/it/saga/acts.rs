@@ -9,7 +9,7 @@ use offpeak::shared::{
         complete_checkout::{CompleteCheckout, CompleteError, Outcome, complete_checkout, resume_checkout},
         kept_answers::Rendered,
         outbox::relay_outbox,
-        send_email::{OrderMail, send_order_mail},
+        send_email::{EntryMail, OrderMail, send_order_mail},
     },
     ports::{bus::Message, clock::Clock as _, documents::StoreError, payments::PaymentError},
     views::order::OrderView,
@@ -120,7 +120,16 @@ async fn deliver(shop: &Shop, message: &Message) -> Result<(), String> {
             let id = OrderId::parse(text("orderId")).unwrap();
             let mail = match text("kind") {
                 "order_confirmation" => OrderMail::Confirmation,
-                _ => OrderMail::Shortfall,
+                "order_shortfall" => OrderMail::Shortfall,
+                kind => {
+                    let kind = match kind {
+                        "order_shipped" => EntryMail::Shipped,
+                        "order_refunded" => EntryMail::Refunded,
+                        _ => EntryMail::Cancelled,
+                    };
+                    let number = body["entry"].as_u64().unwrap().try_into().unwrap();
+                    OrderMail::Entry { kind, number }
+                }
             };
             Box::pin(send_order_mail(shop, mail, id)).await.map_err(|err| format!("{err:?}"))
         }

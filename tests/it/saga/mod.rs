@@ -8,6 +8,7 @@ mod check;
 mod crashes;
 pub(crate) mod effects;
 mod faults;
+mod mails;
 mod orders;
 mod planted;
 pub(crate) mod provider;
