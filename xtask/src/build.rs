@@ -77,22 +77,37 @@ pub(crate) fn build<S: AsRef<OsStr>>(what: &[S], profile: &str) -> Result<Built,
 }
 
 fn finish<S: AsRef<OsStr>>(mut command: Command, what: &[S], profile: &str) -> Result<Built, Failure> {
-    command.arg("build").args(what).args(["--locked", "--profile", profile]);
-    command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let output = command.output().map_err(|err| Failure::new(format!("cannot start cargo: {err}")))?;
+    command.arg("build").args(what).args(["--profile", profile]);
+    Ok(programs(&messages(command)?, "bin"))
+}
+
+/// The integration tests, with those in virtual time, as a program that xtask starts itself.
+pub(crate) fn proof(profile: &str) -> Result<PathBuf, Failure> {
+    let mut command = cargo();
+    command.args(["test", "--no-run", "-p", "offpeak", "--features", PROOF, "--test", "it", "--profile", profile]);
+    programs(&messages(command)?, "test").program("it")
+}
+
+/// What cargo says in JSON; diagnostics go to stderr as usual.
+fn messages(mut command: Command) -> Result<String, Failure> {
+    command.args(["--locked", "--message-format=json-render-diagnostics"]);
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|err| Failure::new(format!("cannot start cargo: {err}")))?;
     if !output.status.success() {
         return Err(Failure::with_code("the build failed", output.status.code().unwrap_or(1)));
     }
-    Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn programs(messages: &str) -> Built {
+/// The programs of one kind: `bin`, or `test` for a program of tests alone.
+fn programs(messages: &str, kind: &str) -> Built {
     let mut built = Built::default();
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()) {
         let tested = message.profile.is_some_and(|it| it.test);
-        if let ("compiler-artifact", false, Some(target), Some(path)) =
-            (message.reason.as_str(), tested, message.target, message.executable)
-            && target.kind.iter().any(|it| it == "bin")
+        if let ("compiler-artifact", Some(target), Some(path)) =
+            (message.reason.as_str(), message.target, message.executable)
+            && tested == (kind == "test")
+            && target.kind.iter().any(|it| it == kind)
         {
             built.0.insert(target.name, path);
         }
@@ -112,8 +127,12 @@ mod tests {
 {"reason":"compiler-artifact","target":{"name":"it","kind":["test"]},"profile":{"test":true},"executable":"/t/deps/it-2"}
 {"reason":"build-finished","success":true}
 not json"#;
-        let built = programs(messages);
+        let built = programs(messages, "bin");
         assert_eq!(built.program("handler").unwrap(), PathBuf::from("/t/handler"));
         assert!(built.program("it").is_err());
+        assert_eq!(
+            programs(messages, "test"),
+            Built(BTreeMap::from([("it".to_owned(), PathBuf::from("/t/deps/it-2"))]))
+        );
     }
 }

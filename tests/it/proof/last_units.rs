@@ -172,7 +172,6 @@ async fn last_units(seed: u64, planted: Planted) -> Result<Proved, String> {
     let answered: u32 = had.placed.values().chain(more.placed.values()).sum();
     let trace = world.store.trace();
     Ok(Proved {
-        seed,
         trace,
         told: format!("{sold} sold, {answered} to buyers who heard so, {started} processes started"),
     })

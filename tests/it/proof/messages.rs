@@ -77,7 +77,6 @@ async fn any_order(seed: u64) -> Result<Proved, String> {
         return Err(format!("{placed} orders were placed, {mails} letters were written"));
     }
     Ok(Proved {
-        seed,
         trace: Vec::new(),
         told: format!("{count} deliveries of {} messages, {placed} orders, {mails} letters", sent.len()),
     })

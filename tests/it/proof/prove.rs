@@ -1,9 +1,13 @@
 //! Runs a scenario for many seeds, and says how to run the one that failed again.
 //!
 //! `cargo xtask prove` sets the seeds; without it a test takes the first ones.
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// `FROM..TO`, as `cargo xtask prove` sets it.
@@ -14,7 +18,6 @@ const SHOWN_MAX: usize = 5;
 /// A seed that came out right, and what there is to say about it.
 #[derive(Debug)]
 pub(super) struct Proved {
-    pub(super) seed: u64,
     pub(super) told: String,
     /// What was asked of the store, where a test wants to compare.
     pub(super) trace: Vec<(std::time::Duration, String)>,
@@ -29,12 +32,19 @@ fn seeds(few: u64) -> std::ops::Range<u64> {
     }
 }
 
-/// Runs each seed, two at a time, and panics with the command that replays the first failure.
+/// What the scenario came to; a panic is a failure too.
+fn outcome(run: impl Fn(u64) -> Result<Proved, String>, seed: u64) -> Result<Proved, String> {
+    panic::catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned())
+    })
+}
+
+/// Runs each seed, two at a time, says in a line what it came to, and panics if any failed.
 pub(super) fn each_seed(scenario: &str, few: u64, run: impl Fn(u64) -> Result<Proved, String> + Sync) {
     let seeds = seeds(few);
     let next = AtomicU64::new(seeds.start);
-    let failed = Mutex::new(Vec::new());
-    let told = Mutex::new(Vec::new());
+    let failed = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -43,27 +53,38 @@ pub(super) fn each_seed(scenario: &str, few: u64, run: impl Fn(u64) -> Result<Pr
                     if seed >= seeds.end {
                         return;
                     }
-                    match run(seed) {
-                        Ok(proved) => told.lock().unwrap().push(proved),
-                        Err(err) => failed.lock().unwrap().push((seed, err)),
+                    let replay = format!("cargo xtask prove --scenario {scenario} --seed {seed}");
+                    match outcome(&run, seed) {
+                        Ok(proved) => println!("{scenario} seed {seed}: {}", proved.told),
+                        Err(err) => {
+                            let line = format!("{scenario} seed {seed} failed: {}", err.replace('\n', " "));
+                            println!("{line}; replay: {replay}");
+                            failed.lock().unwrap().insert(seed, format!("{err}\n    replay: {replay}"));
+                        }
                     }
                 }
             });
         }
     });
-    let mut told = told.into_inner().unwrap();
-    told.sort_by_key(|it| it.seed);
-    for proved in &told {
-        println!("{scenario} seed {}: {}", proved.seed, proved.told);
-    }
-    let mut failed = failed.into_inner().unwrap();
-    failed.sort();
-    let lines: Vec<_> = failed
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|(seed, err)| format!("{err}\n    replay: cargo xtask prove --scenario {scenario} --seed {seed}"))
-        .collect();
+    let failed = failed.into_inner().unwrap();
+    let lines: Vec<_> = failed.values().take(SHOWN_MAX).cloned().collect();
     let count = seeds.end - seeds.start;
     assert!(failed.is_empty(), "{} of {count} seeds of {scenario} failed:\n{}", failed.len(), lines.join("\n"));
-    assert_eq!(told.len() as u64, count);
+}
+
+#[test]
+fn a_seed_that_fails_says_how_to_run_it_again_and_stops_no_other() {
+    let ran = AtomicU64::new(0);
+    let run = |seed| {
+        ran.fetch_add(1, Ordering::SeqCst);
+        assert_ne!(seed % 7, 3, "a panic");
+        if seed % 7 == 5 { Err("oversold".to_owned()) } else { Ok(Proved { told: String::new(), trace: Vec::new() }) }
+    };
+    let panic = panic::catch_unwind(|| each_seed("nothing", 7, run)).unwrap_err();
+    let told = panic.downcast_ref::<String>().unwrap();
+    assert!(told.starts_with("2 of 7 seeds of nothing failed:"), "{told}");
+    for part in ["a panic", "--scenario nothing --seed 3", "oversold", "--scenario nothing --seed 5"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(ran.into_inner(), 7);
 }
