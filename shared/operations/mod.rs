@@ -6,6 +6,7 @@ pub mod complete_checkout;
 pub mod customer_limits;
 pub mod destinations;
 pub mod find_order;
+mod gates;
 pub mod get_product;
 pub mod import_catalogue;
 pub mod kept_answers;

@@ -1,6 +1,7 @@
 //! Claims one use of a pool for an order, or gives it back. Each is one conditional batch on the pool's
-//! partition (counter, customer, claim, what the customer has of limited SKUs), tried again while others win; a repeat of either changes nothing.
-use std::{cmp::Ordering, time::Duration};
+//! partition (counter, customer, claim, what the customer has of limited SKUs), tried again while others win; a
+//! repeat of either changes nothing.
+use std::{cmp::Ordering, sync::LazyLock, time::Duration};
 
 use futures_util::future::try_join_all;
 use offpeak_domain::{
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::shared::{
     documents::promo_use::{self, Count, PoolKey},
+    operations::gates::Gates,
     ports::{
         Ports,
         documents::{ETag, StoreError},
@@ -27,7 +29,7 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// Buyers who use one promotion in one process queue here instead of losing against each other in the store.
 /// Right without it (the etag decides), only slower.
-static GATES: [Mutex<()>; 64] = [const { Mutex::const_new(()) }; 64];
+static GATES: LazyLock<Gates<Mutex<()>>> = LazyLock::new(Gates::default);
 
 #[derive(Debug, thiserror::Error)]
 pub enum UseError {
@@ -131,9 +133,10 @@ async fn change(ports: &Ports, what: Change<'_>, decide: impl Fn(&Seen) -> Decid
     let pool = what.pool;
     let work = async {
         // Without a turn one goes on all the same; few ever meet at a code or a customer.
-        let _turn = match pool.is_shared() {
-            true => tokio::time::timeout(TURN, GATES[gate(pool)].lock()).await.ok(),
-            false => None,
+        let gate = pool.is_shared().then(|| GATES.at(ports, pool.as_str()));
+        let _turn = match &gate {
+            Some(gate) => tokio::time::timeout(TURN, gate.lock()).await.ok(),
+            None => None,
         };
         let mut pause = Duration::from_millis(1);
         loop {
@@ -199,9 +202,4 @@ fn units(what: Change<'_>, seen: &Seen, uses: Ordering, now: OffsetDateTime) -> 
         Ordering::Less => Ok(Some(allowance::give_back(before, what.order))),
         Ordering::Equal => Ok(None),
     }
-}
-
-/// Which gate a pool queues at; any spread will do.
-fn gate(pool: &PoolKey) -> usize {
-    pool.as_str().bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % GATES.len()
 }

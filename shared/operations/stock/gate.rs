@@ -1,9 +1,9 @@
 //! Where the buyers of one SKU in one process queue instead of losing against each other in the store.
 //! Right without it (the etags decide), only slower.
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, Weak,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -11,10 +11,7 @@ use std::{
 use offpeak_domain::sku::Sku;
 
 use super::group::Waiting;
-use crate::shared::ports::Ports;
-
-/// Gates kept before those that nobody stands at are thrown away.
-const GATES_KEPT: usize = 1_024;
+use crate::shared::{operations::gates::Gates, ports::Ports};
 
 static COMBINES: AtomicBool = AtomicBool::new(true);
 
@@ -56,29 +53,8 @@ impl Gate {
     }
 }
 
-/// A store and a clock by their addresses, and a SKU: processes that a test keeps side by side stay apart.
-type Place = (usize, usize, Sku);
-
-struct Gates {
-    by_place: HashMap<Place, Weak<Gate>>,
-    sweep_at: usize,
-}
-
-static GATES: LazyLock<Mutex<Gates>> =
-    LazyLock::new(|| Mutex::new(Gates { by_place: HashMap::new(), sweep_at: GATES_KEPT }));
+static GATES: LazyLock<Gates<Gate>> = LazyLock::new(Gates::default);
 
 pub(super) fn gate(ports: &Ports, sku: &Sku) -> Arc<Gate> {
-    let store = Arc::as_ptr(&ports.documents).cast::<()>().addr();
-    let place = (store, Arc::as_ptr(&ports.clock).cast::<()>().addr(), sku.clone());
-    let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(gate) = gates.by_place.get(&place).and_then(Weak::upgrade) {
-        return gate;
-    }
-    if gates.by_place.len() >= gates.sweep_at {
-        gates.by_place.retain(|_, gate| gate.strong_count() > 0);
-        gates.sweep_at = GATES_KEPT.max(2 * gates.by_place.len());
-    }
-    let gate = Arc::new(Gate::default());
-    gates.by_place.insert(place, Arc::downgrade(&gate));
-    gate
+    GATES.at(ports, sku.as_str())
 }
