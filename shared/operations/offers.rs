@@ -43,8 +43,12 @@ const READS_MAX: usize = 16;
 #[derive(Clone)]
 pub struct Catalogue {
     ports: Ports,
-    /// Off: every question goes to the store.
-    remembers: bool,
+    /// `None`: every question goes to the store.
+    kept: Option<Kept>,
+}
+
+#[derive(Clone)]
+struct Kept {
     offers: Cache<Sku, Arc<Offer>>,
     pages: Cache<Slug, Arc<ProductPage>>,
     /// Units that can be had, below zero if too many are promised.
@@ -65,13 +69,12 @@ impl Catalogue {
     /// With another lifetime of entries; zero: nothing is kept.
     pub fn keeping(ports: Ports, fresh: Duration) -> Catalogue {
         let weigh = |_: &Slug, page: &Arc<ProductPage>| u32::try_from(page.json.len() + 200).unwrap_or(u32::MAX);
-        Catalogue {
-            ports,
-            remembers: !fresh.is_zero(),
+        let kept = || Kept {
             offers: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
             pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(weigh).time_to_live(fresh).build(),
             available: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
-        }
+        };
+        Catalogue { ports, kept: (!fresh.is_zero()).then(kept) }
     }
 
     /// The offer for each SKU in order, at most [`FRESH`] old; `None` for what is not for sale.
@@ -99,10 +102,10 @@ impl Catalogue {
     /// As the store's.
     pub async fn product(&self, slug: &str) -> Result<Option<Arc<ProductPage>>, StoreError> {
         let Ok(slug) = Slug::parse(slug) else { return Ok(None) };
-        if !self.remembers {
+        let Some(kept) = &self.kept else {
             return Ok(read_product_page(&self.ports, &slug).await?.map(Arc::new));
-        }
-        if let Some(page) = self.pages.get(&slug).await {
+        };
+        if let Some(page) = kept.pages.get(&slug).await {
             return Ok(Some(page));
         }
         let read = async {
@@ -111,7 +114,7 @@ impl Catalogue {
                 Err(err) => Err(Miss::Store(err)),
             }
         };
-        found(self.pages.try_get_with_by_ref(&slug, read).await)
+        found(kept.pages.try_get_with_by_ref(&slug, read).await)
     }
 
     /// How each SKU's stock looked, at most [`FRESH`] ago.
@@ -132,10 +135,10 @@ impl Catalogue {
     }
 
     async fn offer(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
-        if !self.remembers {
+        let Some(kept) = &self.kept else {
             return read_offer(self.ports.documents.as_ref(), sku).await;
-        }
-        if let Some(offer) = self.offers.get(sku).await {
+        };
+        if let Some(offer) = kept.offers.get(sku).await {
             return Ok(Some(Offer::clone(&offer)));
         }
         let read = async {
@@ -144,7 +147,7 @@ impl Catalogue {
                 Err(err) => Err(Miss::Store(err)),
             }
         };
-        found(self.offers.try_get_with_by_ref(sku, read).await).map(|it| it.map(Arc::unwrap_or_clone))
+        found(kept.offers.try_get_with_by_ref(sku, read).await).map(|it| it.map(Arc::unwrap_or_clone))
     }
 
     async fn units_of(&self, sku: &Sku) -> Result<i64, StoreError> {
@@ -152,10 +155,8 @@ impl Catalogue {
             let units = stock::available(&self.ports, std::slice::from_ref(sku)).await?;
             Ok(units.first().copied().unwrap_or(0))
         };
-        if !self.remembers {
-            return read.await;
-        }
-        self.available.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
+        let Some(kept) = &self.kept else { return read.await };
+        kept.available.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
     }
 }
 

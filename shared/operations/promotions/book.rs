@@ -55,7 +55,8 @@ impl Offering {
 
 /// What this process remembers. Nothing in it is needed to be right.
 pub struct Book {
-    fresh: Cache<(), Arc<Offering>>,
+    /// `None`: every look asks the store whether anything is new.
+    fresh: Option<Cache<(), Arc<Offering>>>,
     last: Mutex<Arc<Offering>>,
 }
 
@@ -68,8 +69,8 @@ impl Default for Book {
 impl Book {
     /// With another lifetime of what was read; zero: every look asks the store whether anything is new.
     pub fn keeping(fresh: Duration) -> Book {
-        let fresh = Cache::builder().max_capacity(1).time_to_live(fresh).build();
-        Book { fresh, last: Mutex::default() }
+        let cache = || Cache::builder().max_capacity(1).time_to_live(fresh).build();
+        Book { fresh: (!fresh.is_zero()).then(cache), last: Mutex::default() }
     }
 
     /// At most [`FRESH`] old.
@@ -77,7 +78,9 @@ impl Book {
     /// # Errors
     /// As the store's.
     pub async fn offering(&self, documents: &dyn Documents) -> Result<Arc<Offering>, StoreError> {
-        if let Some(offering) = self.fresh.get(&()).await {
+        if let Some(fresh) = &self.fresh
+            && let Some(offering) = fresh.get(&()).await
+        {
             return Ok(offering);
         }
         self.latest(documents).await
@@ -93,13 +96,17 @@ impl Book {
         let last = Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner));
         let offering = if last.mark == mark { last } else { Arc::new(read(documents, mark).await?) };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&offering);
-        self.fresh.insert((), Arc::clone(&offering)).await;
+        if let Some(fresh) = &self.fresh {
+            fresh.insert((), Arc::clone(&offering)).await;
+        }
         Ok(offering)
     }
 
     /// What was read is old: the next look reads again.
     pub async fn forget(&self) {
-        self.fresh.invalidate(&()).await;
+        if let Some(fresh) = &self.fresh {
+            fresh.invalidate(&()).await;
+        }
     }
 }
 
