@@ -13,9 +13,23 @@ const MUST: [u32; 53] = [
     66, 67, 68, 69, 70, 71, 72, 73, 74, 77, 78, 79, 82, 83, 84, 85, 89, 90, 92, 11, 12, 13, 14, 49,
 ];
 
-/// Names of tests in one line: what stands between backticks and holds `::`.
+/// The promises about goods and money, P1 to this, in `docs/CORRECTNESS.md`.
+const PROMISES: u32 = 21;
+
+/// The promises that a test's name begins with: `p9_p10_…` is of P9 and P10.
+fn promises(test: &str) -> impl Iterator<Item = u32> {
+    test.split('_').map_while(|it| it.strip_prefix('p')?.parse().ok())
+}
+
+/// Names of tests in one line: what stands between backticks and holds `::`, or begins with a promise.
 fn named(line: &str) -> impl Iterator<Item = &str> {
-    line.split('`').skip(1).step_by(2).filter(|it| it.contains("::") && !it.contains(' '))
+    let names = line.split('`').skip(1).step_by(2).filter(|it| !it.contains(' '));
+    names.filter(|it| it.contains("::") || promises(it).next().is_some())
+}
+
+/// The last part of a test's path.
+fn last(name: &str) -> &str {
+    name.rsplit("::").next().unwrap_or_default()
 }
 
 /// Every function of the tree, by name.
@@ -31,7 +45,7 @@ fn functions(files: &[File]) -> BTreeSet<String> {
 
 fn faults(document: &File, functions: &BTreeSet<String>) -> Vec<String> {
     let tests = document.text.lines().flat_map(named);
-    let lost = tests.filter(|name| !functions.contains(name.rsplit("::").next().unwrap_or_default()));
+    let lost = tests.filter(|name| !functions.contains(last(name)));
     lost.map(|name| format!("{}: there is no test `{name}`", document.path)).collect()
 }
 
@@ -44,6 +58,16 @@ fn missing(features: &str) -> Vec<u32> {
     MUST.into_iter().filter(|number| !shown(*number)).collect()
 }
 
+/// Promises whose row is missing or names no test that is named after them.
+fn unproved(correctness: &str) -> Vec<u32> {
+    let proved = |number: u32| {
+        let start = format!("| P{number} |");
+        let mut rows = correctness.lines().filter(|line| line.starts_with(&start));
+        rows.any(|row| named(row).any(|name| promises(last(name)).any(|it| it == number)))
+    };
+    (1..=PROMISES).filter(|number| !proved(*number)).collect()
+}
+
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let files = tree();
@@ -54,6 +78,8 @@ fn every_promise_names_a_test_that_exists() {
     assert!(faults.is_empty(), "{faults:#?}");
     let features = documents.iter().find(|it| it.path.ends_with("FEATURES.md")).unwrap();
     assert_eq!(missing(&features.text), Vec::<u32>::new(), "rows without a test");
+    let correctness = documents.iter().find(|it| it.path.ends_with("CORRECTNESS.md")).unwrap();
+    assert_eq!(unproved(&correctness.text), Vec::<u32>::new(), "promises without a test named after them");
 }
 
 #[test]
@@ -64,4 +90,13 @@ fn a_promise_without_its_test_is_noticed() {
     assert_eq!(faults(&document("| 28 | Guest cart | `shop::a_cart_is_lost` |"), &functions).len(), 1);
     assert_eq!(missing("| 28 | Guest cart | `shop::a_cart_is_kept` |").len(), MUST.len() - 1);
     assert_eq!(missing("| 28 | Guest cart | none yet |").len(), MUST.len());
+    assert_eq!(faults(&document("| P3 | One key | `p3_one_key` |"), &functions).len(), 1);
+}
+
+#[test]
+fn a_promise_is_proved_by_a_test_named_after_it() {
+    assert_eq!(unproved("| P3 | One key | `p3_one_key` |").len(), 20);
+    assert_eq!(unproved("| P10 | Rounding | `shop::p9_p10_carts` |").len(), 20);
+    assert_eq!(unproved("| P3 | One key | `shop::one_key`, `p30_one_key`, `p13_one_key` |").len(), 21);
+    assert_eq!(unproved("P3 is shown by `p3_one_key`").len(), 21);
 }
