@@ -50,6 +50,12 @@ impl Buyer {
         Request::new(method, path).header("x-cart-token", self.token.as_str())
     }
 
+    /// Puts a code on the cart.
+    pub(super) async fn code(&self, process: &Process, code: &str) {
+        let path = format!("v1/carts/cart_{}/coupons/{code}", self.ulid);
+        good(self.request(Method::PUT, path).send(process).await);
+    }
+
     /// Sets the units of a SKU.
     pub(super) async fn line(&self, process: &Process, sku: &str, units: u32) {
         let path = format!("v1/carts/cart_{}/lines/{sku}", self.ulid);

@@ -35,7 +35,7 @@ enum Refunded {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     CancelAll,
     CancelOne,
     Fulfil,
@@ -88,6 +88,26 @@ impl Change {
         }
     }
 
+    /// What must have happened to a placed order before.
+    pub(super) async fn lead_up(self, calm: &Process, buyer: &Buyer) {
+        if matches!(self, Change::InspectReturn) {
+            let ship = Change::Fulfil.path(buyer);
+            good(staff(calm, Method::POST, ship, "ship", &json!({})).await);
+            let body = json!({ "lines": [{ "line": 1, "quantity": 1 }] });
+            good(staff(calm, Method::POST, self.path(buyer), "return", &body).await);
+            let body = json!({ "status": "received", "lines": [{ "line": 1, "received": 1 }] });
+            good(put_return(calm, buyer, &body).await);
+        }
+    }
+
+    /// One call; `None` if the process ended first.
+    pub(super) async fn ask(self, process: &Process, buyer: &Buyer) -> Option<Answer> {
+        match self {
+            Change::InspectReturn => put_return(process, buyer, &self.body()).await,
+            _ => staff(process, Method::POST, self.path(buyer), "change", &self.body()).await,
+        }
+    }
+
     /// Before, and after.
     fn ends(self) -> [Seen; 2] {
         let seen = |refunded, on_hand, allocated| Seen { refunded, on_hand, allocated };
@@ -113,14 +133,7 @@ impl Scenario for Change {
             let buyer = Buyer::at_checkout(world, &[("BELL", 2), ("KITE", 1)]).await;
             let calm = world.calm();
             good(buyer.complete(&calm, "first", "approve").await);
-            if matches!(self, Change::InspectReturn) {
-                let ship = Change::Fulfil.path(&buyer);
-                good(staff(&calm, Method::POST, ship, "ship", &json!({})).await);
-                let body = json!({ "lines": [{ "line": 1, "quantity": 1 }] });
-                good(staff(&calm, Method::POST, self.path(&buyer), "return", &body).await);
-                let body = json!({ "status": "received", "lines": [{ "line": 1, "received": 1 }] });
-                good(put_return(&calm, &buyer, &body).await);
-            }
+            self.lead_up(&calm, &buyer).await;
             world.settle().await;
             buyer
         })
@@ -132,12 +145,7 @@ impl Scenario for Change {
         process: &'a Process,
         buyer: &'a Buyer,
     ) -> LocalBoxFuture<'a, Option<Answer>> {
-        Box::pin(async move {
-            match self {
-                Change::InspectReturn => put_return(process, buyer, &self.body()).await,
-                _ => staff(process, Method::POST, self.path(buyer), "change", &self.body()).await,
-            }
-        })
+        Box::pin(self.ask(process, buyer))
     }
 
     fn check<'a>(

@@ -31,6 +31,11 @@ pub(super) trait Scenario: Sync {
         vec![("BELL", "5.00", 5), ("KITE", "7.50", 5)]
     }
 
+    /// What may become of each effect.
+    fn fates(&self) -> &'static [Fate] {
+        &FATES
+    }
+
     /// What is there before.
     fn set<'a>(&'a self, world: &'a Arc<World>) -> LocalBoxFuture<'a, Buyer>;
 
@@ -115,7 +120,7 @@ pub(super) fn enumerate(scenarios: &[&dyn Scenario], planted: Planted) -> (usize
         let effects = effects_of(*scenario);
         assert!(effects.len() > 2, "{}: {effects:?}", scenario.name());
         for (at, effect) in (0..).zip(effects) {
-            for fate in FATES {
+            for fate in scenario.fates().iter().copied() {
                 let is_crash = matches!(fate, Fate::CrashBefore | Fate::CrashAfter);
                 for again in [true, false].into_iter().filter(|it| is_crash || *it == (at % 2 == 0)) {
                     cases.push((*scenario, at, effect.clone(), fate, again));

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what a run of many seeds came to is worth a line each")]
 
 mod backlog;
+mod baskets;
 mod broker;
 mod buyer;
 mod chance;

@@ -58,6 +58,14 @@ impl Store {
         self.trace.lock().unwrap().push((self.began.elapsed(), asked));
     }
 
+    /// One number for all that was asked so far.
+    pub(super) fn course(&self) -> u64 {
+        let trace = self.trace.lock().unwrap();
+        let bytes =
+            trace.iter().flat_map(|(at, asked)| [at.as_nanos().to_le_bytes().as_slice(), asked.as_bytes()].concat());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
     /// What was asked so far.
     pub(super) fn trace(&self) -> Vec<(Duration, String)> {
         self.trace.lock().unwrap().clone()
@@ -96,8 +104,10 @@ impl Store {
         }
         let seen = found.iter().map(|(_, it)| it.as_ref());
         let writes = self.planted.bend(writes, seen);
-        self.watch(&writes);
+        let levels = self.free_in(&writes);
         let etags = self.documents.write(container, partition, writes).await?;
+        // What was refused never was.
+        self.watched.lock().unwrap().iter_mut().for_each(|it| it.extend(levels.iter().cloned()));
         let now = Instant::now();
         self.before.lock().unwrap().extend(found.into_iter().map(|(key, it)| (key, (now, it))));
         Ok(etags)
@@ -115,17 +125,16 @@ impl Store {
         *self.watched.lock().unwrap() = Some(Vec::new());
     }
 
-    fn watch(&self, writes: &[Write]) {
-        let mut watched = self.watched.lock().unwrap();
-        let Some(watched) = watched.as_mut() else { return };
-        for write in writes {
-            if let Write::Replace { body, .. } = write
-                && body["type"] == "level"
-            {
+    /// What would be free by these writes.
+    fn free_in(&self, writes: &[Write]) -> Vec<(Instant, String, i64)> {
+        let free_by = |write: &Write| match write {
+            Write::Replace { body, .. } if body["type"] == "level" => {
                 let sku = body["sku"].as_str().unwrap().to_owned();
-                watched.push((Instant::now(), sku, free(body, self.clock.now().unix_timestamp())));
+                Some((Instant::now(), sku, free(body, self.clock.now().unix_timestamp())))
             }
-        }
+            _ => None,
+        };
+        writes.iter().filter_map(free_by).collect()
     }
 
     /// The least that was free of a SKU at any moment since then, by the level as it was written.

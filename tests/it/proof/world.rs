@@ -17,7 +17,11 @@ use offpeak::shared::{
     operations::import_catalogue::{ImportOptions, import_catalogue, rows::Format},
     ports::{bus::Message, documents::Container, mail::Letter},
 };
-use offpeak_domain::{money::Currency, store::StoreSettings};
+use offpeak_domain::{
+    money::Currency,
+    stock::{Location, StockLocation},
+    store::StoreSettings,
+};
 use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 use ulid::Ulid;
@@ -160,6 +164,20 @@ impl World {
             }
         }
         panic!("messages without end: {:?}", self.broker.sent().last());
+    }
+}
+
+/// The store's places, and what a stocktake of a SKU found at each.
+pub(super) async fn places(world: &Arc<World>, sku: &str, units: &[(&str, i64)]) {
+    let place = |name: &str| StockLocation {
+        name: Location::parse(name).unwrap(),
+        priority: 0,
+        pickup: false,
+        title: name.to_owned(),
+    };
+    world.change_settings(|it| it.stock.locations = units.iter().map(|(name, _)| place(name)).collect()).await;
+    for (name, units) in units {
+        world.count(sku, name, *units).await;
     }
 }
 
