@@ -8,6 +8,7 @@ use offpeak_domain::code::Code;
 
 use crate::shared::{
     adapters::{
+        cosmos::{Account, CosmosDocuments, Credential},
         http_client::HttpClient,
         inventory_http::{self, InventoryHttp},
         mail_files::{self, MailFiles},
@@ -27,6 +28,7 @@ use crate::shared::{
     ports::{
         Ports,
         bus::Bus,
+        documents::Documents,
         identity::{Caller, Identity},
         inventory::InventoryFeed,
         mail::Mail,
@@ -63,10 +65,8 @@ impl App {
         let client = HttpClient::default();
         let feed_client = client.clone();
         let clock = Arc::new(SystemClock);
-        let StoreConfig::Sqlite { file } = &config.store;
-        let documents = Arc::new(SqliteDocuments::open(file, clock.clone())?);
         let ports = Ports {
-            documents,
+            documents: documents(&config.store, clock.clone())?,
             bus: bus(&config.bus, &client)?,
             payments: payments(&config.payments, &client)?,
             mail: mail(&config.mail, clock.clone())?,
@@ -130,6 +130,20 @@ fn payments(config: &PaymentsConfig, client: &HttpClient) -> Result<Arc<dyn Paym
         PaymentsConfig::Stripe { url, key, secrets } => {
             let secrets = secrets.iter().map(|it| it.0.clone()).collect();
             Ok(Arc::new(Stripe::new(client.clone(), url, &key.0, secrets).map_err(AppError::Setting)?))
+        }
+    }
+}
+
+fn documents(config: &StoreConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Documents>, AppError> {
+    match config {
+        StoreConfig::Sqlite { file } => Ok(Arc::new(SqliteDocuments::open(file, clock)?)),
+        StoreConfig::Cosmos { endpoint, database, regions, key, client_id } => {
+            let credential = match key {
+                Some(key) => Credential::Key(key.0.clone()),
+                None => Credential::ManagedIdentity { client_id: client_id.clone() },
+            };
+            let (endpoint, database, regions) = (endpoint.clone(), database.clone(), regions.clone());
+            Ok(Arc::new(CosmosDocuments::new(Account { endpoint, database, regions, credential }, clock)))
         }
     }
 }

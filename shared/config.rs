@@ -29,6 +29,9 @@ pub struct Config {
 pub enum StoreConfig {
     /// One file on this machine.
     Sqlite { file: PathBuf },
+    /// An account of Cosmos DB for NoSQL; `regions` the nearest first. A `key` is an emulator's; without one the app's
+    /// managed identity asks, `client_id` if it has several.
+    Cosmos { endpoint: Url, database: String, regions: Vec<String>, key: Option<Secret>, client_id: Option<String> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,12 +191,33 @@ impl Reader<'_> {
     }
 
     fn store(&mut self) -> StoreConfig {
-        let adapter = self.adapter("OFFPEAK_STORE", "documents", "sqlite", &["sqlite"]);
-        let file = match adapter.as_str() {
-            "sqlite" => self.data("OFFPEAK_DATA", "the folder that holds store.db").join("store.db"),
-            _ => PathBuf::new(),
-        };
-        StoreConfig::Sqlite { file }
+        let adapter = self.adapter("OFFPEAK_STORE", "documents", "sqlite", &["sqlite", "cosmos"]);
+        match adapter.as_str() {
+            "cosmos" => self.cosmos(),
+            "sqlite" => StoreConfig::Sqlite {
+                file: self.data("OFFPEAK_DATA", "the folder that holds store.db").join("store.db"),
+            },
+            _ => StoreConfig::Sqlite { file: PathBuf::new() },
+        }
+    }
+
+    fn cosmos(&mut self) -> StoreConfig {
+        let purpose = "the account, https://NAME.documents.azure.com/";
+        let endpoint = self.required("OFFPEAK_COSMOS_ENDPOINT", purpose);
+        let endpoint = self.url("OFFPEAK_COSMOS_ENDPOINT", &endpoint);
+        let database = self.text("OFFPEAK_COSMOS_DATABASE").unwrap_or_else(|| "offpeak".to_owned());
+        let regions = self.text("OFFPEAK_COSMOS_REGIONS").unwrap_or_default();
+        let regions = regions.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let key = self.text("OFFPEAK_COSMOS_KEY").map(Secret);
+        let here = matches!(endpoint.host_str(), Some("127.0.0.1" | "localhost"));
+        if key.is_some() && !here {
+            let advice = "an account takes the app's managed identity, with a data role";
+            self.faults.push(format!("OFFPEAK_COSMOS_KEY is for an emulator on this machine only: {advice}"));
+        }
+        if key.is_none() && endpoint.scheme() != "https" {
+            self.faults.push("OFFPEAK_COSMOS_ENDPOINT is not https, so no token may be sent to it".to_owned());
+        }
+        StoreConfig::Cosmos { endpoint, database, regions, key, client_id: self.text("AZURE_CLIENT_ID") }
     }
 
     fn bus(&mut self) -> BusConfig {
@@ -319,6 +343,30 @@ mod tests {
         assert_eq!(config.store, StoreConfig::Sqlite { file: "d/store.db".into() });
         let IdentityConfig::Oidc { issuer, .. } = config.identity;
         assert_eq!(issuer.as_str(), "http://127.0.0.1:99/dev/identity");
+    }
+
+    #[test]
+    fn cosmos_takes_an_identity_and_on_this_machine_a_key() {
+        let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_STORE", "cosmos")];
+        let check = |settings: &[(&str, &str)], fault: Option<&str>| match (read(&[&local, settings].concat()), fault) {
+            (Ok(config), None) => {
+                let StoreConfig::Cosmos { regions, .. } = &config.store else { panic!("{:?}", config.store) };
+                assert_eq!(*regions, ["North Europe", "West Europe"]);
+                assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+            }
+            (Err(faults), Some(fault)) => {
+                assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
+            }
+            (read, fault) => panic!("{read:?} is not {fault:?}"),
+        };
+        let regions = ("OFFPEAK_COSMOS_REGIONS", "North Europe, West Europe");
+        let (cloud, here) = ("https://shop.documents.azure.com/", "http://127.0.0.1:8081/");
+        let (endpoint, key) = ("OFFPEAK_COSMOS_ENDPOINT", ("OFFPEAK_COSMOS_KEY", "hunter2"));
+        check(&[(endpoint, cloud), regions], None);
+        check(&[(endpoint, here), key, regions], None);
+        check(&[(endpoint, cloud), key], Some("OFFPEAK_COSMOS_KEY is for an emulator"));
+        check(&[(endpoint, here)], Some("OFFPEAK_COSMOS_ENDPOINT is not https"));
+        check(&[("OFFPEAK_COSMOS_KEY", "")], Some("OFFPEAK_COSMOS_ENDPOINT is missing"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! One folder per technology. Only `app.rs` names them.
+pub mod cosmos;
 pub mod http_client;
 pub mod inventory_http;
 pub mod keyset;

@@ -11,9 +11,10 @@ use serde_json::Value;
 
 /// Writes in one batch. Source: Cosmos DB transactional batch limits.
 pub const BATCH_MAX: usize = 100;
-/// Bytes of JSON in one batch, and in one item. Source: Cosmos DB service quotas.
-pub const BATCH_MAX_BYTES: usize = 2 * 1024 * 1024;
-pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of JSON in one batch, and in one document. Source: Cosmos DB service quotas, 2 MB a request and an item,
+/// less what stands around the bodies: ids, partition keys and versions.
+pub const BATCH_MAX_BYTES: usize = 2 * 1024 * 1024 - 192 * 1024;
+pub const ITEM_MAX_BYTES: usize = BATCH_MAX_BYTES;
 /// Length of an id or partition key in bytes.
 pub const ID_MAX_BYTES: usize = 255;
 /// Items on one page of a query.
@@ -76,6 +77,21 @@ impl Container {
             Container::Promotions => "promotions",
             Container::PromoUse => "promo_use",
             Container::Jobs => "jobs",
+        }
+    }
+
+    /// The member that an item's partition key stands in, as Cosmos DB and the infrastructure name it.
+    pub const fn partition_key(self) -> &'static str {
+        match self {
+            Container::Stores | Container::Promotions => "storeId",
+            Container::Catalog => "productId",
+            Container::Lookups | Container::Idem => "key",
+            Container::Listings => "channelCategory",
+            Container::Stock => "stockKey",
+            Container::Carts => "cartId",
+            Container::Purchases => "checkoutId",
+            Container::PromoUse => "promoKey",
+            Container::Jobs => "jobId",
         }
     }
 

@@ -35,13 +35,17 @@ fn refuse<T>(reason: impl Into<String>) -> Result<T, StoreError> {
     Err(StoreError::Refused(reason.into()))
 }
 
-/// A partition key or an id: 1 to [`ID_MAX_BYTES`] bytes, without `/ \ ? #` and control characters.
+/// A partition key or an id: 1 to [`ID_MAX_BYTES`] bytes, without `/ \ ? #` and control characters, and neither `.` nor
+/// `..`, which no URL can name.
 ///
 /// # Errors
 /// `Refused`.
 pub fn check_key(what: &str, key: &str) -> Result<(), StoreError> {
     if key.is_empty() || key.len() > ID_MAX_BYTES {
         return refuse(format!("a {what} has 1 to {ID_MAX_BYTES} bytes, not {}", key.len()));
+    }
+    if matches!(key, "." | "..") {
+        return refuse(format!("a {what} cannot be `{key}`"));
     }
     match key.chars().find(|it| matches!(it, '/' | '\\' | '?' | '#') || it.is_control()) {
         Some(bad) => refuse(format!("a {what} cannot hold {bad:?}")),

@@ -76,6 +76,15 @@ pub(crate) fn build<S: AsRef<OsStr>>(what: &[S], profile: &str) -> Result<Built,
     finish(cargo(), what, profile)
 }
 
+/// What stands in for Cosmos DB in tests: a workspace of its own, because the SDK's emulator is a feature that must not
+/// reach the shipped binary.
+pub(crate) fn cosmos_emulator() -> Result<PathBuf, Failure> {
+    let mut command = cargo();
+    command.current_dir(workspace::root().join("tests/cosmos_emulator"));
+    command.env("CARGO_TARGET_DIR", workspace::target().join("cosmos_emulator"));
+    finish(command, &["--bins"], "dev")?.program("cosmos_emulator")
+}
+
 fn finish<S: AsRef<OsStr>>(mut command: Command, what: &[S], profile: &str) -> Result<Built, Failure> {
     command.arg("build").args(what).args(["--profile", profile]);
     Ok(programs(&messages(command)?, "bin"))

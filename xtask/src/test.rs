@@ -138,6 +138,7 @@ fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
         ("OFFPEAK_STUB_HANDLER", built.program("stub_handler")?),
         ("OFFPEAK_XTASK", built.program("xtask")?),
         ("OFFPEAK_PYTHON", python),
+        ("OFFPEAK_COSMOS_EMULATOR", build::cosmos_emulator()?),
     ])
 }
 

@@ -32,7 +32,7 @@ async fn keys_have_a_shape(subject: &Subject) {
     subject.put(IDEM, &longest, vec![create(&longest, json!({"n": 1}))]).await;
     assert_eq!(subject.get(IDEM, &longest, &longest).await.unwrap().body, json!({"n": 1}));
     let too_long = format!("{longest}x");
-    for bad in ["", "a/b", "a\\b", "a?", "#a", "a\nb", "\0", too_long.as_str()] {
+    for bad in ["", ".", "..", "a/b", "a\\b", "a?", "#a", "a\nb", "\0", too_long.as_str()] {
         refused(subject, "keys", vec![create(bad, json!({}))]).await;
         refused(subject, bad, vec![create("a", json!({}))]).await;
         refused(subject, "keys", vec![Write::Delete { id: bad.into(), etag: ETag("x".into()) }]).await;

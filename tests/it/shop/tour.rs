@@ -2,6 +2,7 @@
 use std::process::Command;
 
 use super::{Options, Shop};
+use crate::documents_contract::cosmos::Emulator;
 
 const README: &str = include_str!("../../../README.md");
 const TOUR: &str = include_str!("../../../docs/TOUR.md");
@@ -49,8 +50,8 @@ fn script(document: &'static str) -> &'static str {
 }
 
 /// Runs every line; none may be refused, and each step shows what it should.
-async fn tour(document: &'static str, steps: &[&str]) {
-    let shop = Shop::start(&Options::default());
+async fn tour(options: &Options, document: &'static str, steps: &[&str]) {
+    let shop = Shop::start(options);
     let script = script(document).replace("http://127.0.0.1:7071", &shop.url);
     let script = format!("set -eu\n{script}");
     let output = tokio::task::spawn_blocking(move || Command::new("bash").arg("-c").arg(script).output());
@@ -68,10 +69,18 @@ async fn tour(document: &'static str, steps: &[&str]) {
 
 #[tokio::test]
 async fn every_line_of_the_tour_works_as_written() {
-    tour(README, SEEN).await;
+    tour(&Options::default(), README, SEEN).await;
 }
 
 #[tokio::test]
 async fn every_line_of_a_day_in_the_shop_works_as_written() {
-    tour(TOUR, SEEN_IN_A_DAY).await;
+    tour(&Options::default(), TOUR, SEEN_IN_A_DAY).await;
+}
+
+#[tokio::test]
+async fn every_line_of_both_tours_works_on_cosmos() {
+    let emulator = Emulator::start(&["North Europe"]);
+    tour(&Options { settings: emulator.settings(), ..Options::default() }, README, SEEN).await;
+    let emulator = Emulator::start(&["North Europe"]);
+    tour(&Options { settings: emulator.settings(), ..Options::default() }, TOUR, SEEN_IN_A_DAY).await;
 }
