@@ -214,7 +214,7 @@ impl Reader<'_> {
             let advice = "an account takes the app's managed identity, with a data role";
             self.faults.push(format!("OFFPEAK_COSMOS_KEY is for an emulator on this machine only: {advice}"));
         }
-        if key.is_none() && endpoint.scheme() != "https" {
+        if key.is_none() && endpoint != nowhere() && endpoint.scheme() != "https" {
             self.faults.push("OFFPEAK_COSMOS_ENDPOINT is not https, so no token may be sent to it".to_owned());
         }
         StoreConfig::Cosmos { endpoint, database, regions, key, client_id: self.text("AZURE_CLIENT_ID") }

@@ -167,6 +167,10 @@ pub trait Payments: Send + Sync {
     fn provider(&self) -> &'static str;
     /// Whether the provider has a method of this name; asked before anything is held.
     fn accepts(&self, method: &str) -> bool;
+    /// Whether one authorisation may be captured in several parts. If not, the first capture lets the rest go.
+    fn captures_in_parts(&self) -> bool {
+        true
+    }
     /// Names the payment at the provider before any money is asked for. `Some` must be stored, and given back as
     /// `provider_id`, before [`Payments::authorise`]; `None`: the reference is the name. A repeat answers the same
     /// name for as long as the provider remembers keys, which is a day at least.

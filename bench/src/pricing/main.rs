@@ -27,7 +27,9 @@ const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let turns = std::env::args().nth(1).map_or(Ok(20_000), |it| it.parse::<usize>())?;
-    let shop = Shop::new()?;
+    let shop = Shop::new(PRICES_MAX)?;
+    // The same cart in a shop whose list names hardly more than what is in it.
+    let small = Shop::new(LINES)?;
     let first = shop.price()?;
     let mut nanoseconds = Vec::with_capacity(turns);
     for _ in 0..turns.max(1) {
@@ -44,9 +46,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         "applied": first.discounts.len(),
         "medianNs": at(50),
         "p99Ns": at(99),
+        "allocations": allocations(&shop)?,
+        "allocationsInASmallShop": allocations(&small)?,
     });
     println!("{said}");
     Ok(())
+}
+
+/// Of one pricing, on this thread.
+fn allocations(shop: &Shop) -> Result<u64, Box<dyn Error>> {
+    let mut priced = None;
+    let counted = allocation_counter::measure(|| priced = Some(shop.price()));
+    priced.ok_or("nothing was priced")??;
+    Ok(counted.count_total)
 }
 
 struct Shop {
@@ -60,7 +72,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn new() -> Result<Shop, Box<dyn Error>> {
+    /// With so many SKUs on its price list.
+    fn new(prices: usize) -> Result<Shop, Box<dyn Error>> {
         let currency = Currency::parse("GBP")?;
         let rate = |millionths| Rate::new(millionths).ok_or("a rate above 100 %");
         let rule = |rate| TaxRule { country: None, region: None, class: None, rate, reason: None };
@@ -69,7 +82,7 @@ impl Shop {
             .map(|it| Ok((offer(currency, it)?, Quantity::new(1 + u32::try_from(it % 4)?)?)))
             .collect::<Result<_, Box<dyn Error>>>()?;
         Ok(Shop {
-            lists: [list(currency)?],
+            lists: [list(currency, prices)?],
             promotions: (0..PROMOTIONS).map(|it| promotion(currency, it)).collect::<Result<_, _>>()?,
             gifts: [offer(currency, 999)?],
             codes: (0..CODES).map(|it| CouponCode::parse(&format!("CODE-{it}"))).collect::<Result<_, _>>()?,
@@ -109,7 +122,7 @@ fn offer(currency: Currency, number: usize) -> Result<Offer, Box<dyn Error>> {
     })
 }
 
-fn list(currency: Currency) -> Result<PriceList, Box<dyn Error>> {
+fn list(currency: Currency, prices: usize) -> Result<PriceList, Box<dyn Error>> {
     let tiers = |from_units, minor| Tier { from_units, price: Money::new(minor, currency) };
     let price = |number: usize| Ok((sku(2 * number)?, vec![tiers(1, 950), tiers(3, 900), tiers(10, 850)]));
     Ok(PriceList {
@@ -120,7 +133,7 @@ fn list(currency: Currency) -> Result<PriceList, Box<dyn Error>> {
         from: None,
         until: None,
         priority: 0,
-        prices: (0..PRICES_MAX).map(price).collect::<Result<_, Box<dyn Error>>>()?,
+        prices: (0..prices).map(price).collect::<Result<_, Box<dyn Error>>>()?,
     })
 }
 

@@ -153,6 +153,11 @@ impl Payments for Stripe {
         METHODS.contains(&method)
     }
 
+    /// Several captures are for accounts and cards that Stripe has agreed to. Source: docs.stripe.com/payments/multicapture.
+    fn captures_in_parts(&self) -> bool {
+        false
+    }
+
     async fn prepare(&self, request: &Authorise) -> Result<Option<String>, PaymentError> {
         let refused = |text: &str| Err(PaymentError::Refused(text.to_owned()));
         let Some(token) = request.token.as_deref() else { return refused("there is no payment.token to pay with") };

@@ -76,6 +76,8 @@ struct PaymentDocument {
     voided: Minor,
     #[serde(default)]
     disputed: Minor,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    captured_once: bool,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -191,6 +193,7 @@ impl From<&OrderPayment> for PaymentDocument {
             refunded: Minor(payment.refunded),
             voided: Minor(payment.voided),
             disputed: Minor(payment.disputed),
+            captured_once: payment.captured_once,
         }
     }
 }
@@ -206,6 +209,7 @@ impl From<PaymentDocument> for OrderPayment {
             refunded: payment.refunded.0,
             voided: payment.voided.0,
             disputed: payment.disputed.0,
+            captured_once: payment.captured_once,
         }
     }
 }

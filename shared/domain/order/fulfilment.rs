@@ -171,6 +171,9 @@ impl Order {
         for Allocation { sku, parts } in parts {
             self.owe(number, by.at, WorkKind::Ship { sku, parts });
         }
+        if self.payment.captured_once {
+            self.units.iter_mut().for_each(|it| it.captured += it.uncaptured());
+        }
         for LineAsk { line, units } in lines {
             let it = &mut self.units[line];
             it.captured += it.uncaptured().min(units);

@@ -24,6 +24,9 @@ pub struct OrderPayment {
     pub refunded: i64,
     pub voided: i64,
     pub disputed: i64,
+    /// The provider takes money of one authorisation once and lets the rest go: the first goods that leave bring in
+    /// the money for all that is not cancelled.
+    pub captured_once: bool,
 }
 
 /// What became of the money for shipping; it moves as a whole.

@@ -31,6 +31,7 @@ struct World {
     refunded: i64,
     voided: i64,
     authorised: i64,
+    captures: u32,
 }
 
 fn staff() -> By {
@@ -216,6 +217,11 @@ fn work(order: &mut Order, world: &mut World, well: bool) {
         WorkKind::Restock { sku, units, .. } => *world.on_hand.get_mut(sku.as_str()).unwrap() += units,
         WorkKind::Capture { amount } if well => {
             world.captured += amount;
+            world.captures += 1;
+            if order.payment.captured_once {
+                assert_eq!(world.captures, 1, "captured again: {order:?}");
+                world.voided = world.authorised - world.captured;
+            }
             assert!(world.captured + world.voided <= world.authorised, "captured above authorised: {order:?}");
         }
         WorkKind::ReleaseClaims | WorkKind::ReleaseUnits => {}
@@ -313,13 +319,14 @@ fn p17_cancel_fulfil_refund_and_return_in_every_sequence() {
         Act::InspectAll,
     ];
     let mut count = 0;
-    for at_placement in [true, false] {
+    for (at_placement, once) in [(true, false), (false, false), (false, true)] {
         for at_once in [true, false] {
-            let (order, world) = placed(&[(3, 10_00), (2, 7)], Some(3_95), at_placement);
+            let (mut order, world) = placed(&[(3, 10_00), (2, 7)], Some(3_95), at_placement);
+            order.payment.captured_once = once;
             all_sequences(&acts, &mut Vec::new(), at_once, &order, &world, &mut count);
         }
     }
-    assert_eq!(count, 4 * 5040);
+    assert_eq!(count, 6 * 5040);
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -354,9 +361,11 @@ proptest! {
         lines in proptest::collection::vec((1..5_u32, 0..2000_i64), 1..5),
         shipping in proptest::option::of(0..900_i64),
         at_placement: bool,
+        once: bool,
         acts in proptest::collection::vec(acts(), 1..30),
     ) {
         let (mut order, mut world) = placed(&lines, shipping, at_placement);
+        order.payment.captured_once = once;
         for it in acts {
             act(&mut order, &mut world, it);
         }
@@ -390,6 +399,7 @@ fn p18_units_and_shipping_in_any_sequence_sum_to_what_was_captured() {
             .map(|_| (u32::try_from(draw.below(3)).unwrap() + 1, i64::try_from(draw.below(3000)).unwrap()))
             .collect();
         let (mut order, mut world) = placed(&lines, Some(i64::try_from(draw.below(500)).unwrap()), seed % 2 == 0);
+        order.payment.captured_once = seed % 3 == 0;
         order.fulfil(&Fulfil { shipped: true, ..Fulfil::default() }, &staff()).unwrap();
         while !order.works.is_empty() {
             work(&mut order, &mut world, true);
@@ -430,6 +440,21 @@ fn a_buyer_cancels_only_what_nobody_has_packed() {
     assert_eq!((order.lifecycle, order.payment_status), (Lifecycle::Cancelled, PaymentStatus::Refunded));
     assert_eq!((world.refunded, order.fulfilment_status), (15_00, FulfilmentStatus::Cancelled));
     assert!(matches!(order.cancel(&Cancel::default(), &customer), Err(OrderRefusal::NotPlaced { .. })));
+}
+
+#[test]
+fn a_provider_that_captures_once_is_asked_for_all_of_it_when_the_first_goods_leave() {
+    let (mut order, mut world) = placed(&[(3, 10_00)], Some(5_00), false);
+    order.payment.captured_once = true;
+    act(&mut order, &mut world, Act::CancelOne(0));
+    act(&mut order, &mut world, Act::FulfilOne(0));
+    settle(&mut order, &mut world);
+    assert_eq!((world.captures, world.captured, world.voided), (1, 6_67 + 5_00, 3_33));
+    assert_eq!(order.payment_status, PaymentStatus::Captured);
+    // What never left is given back from what was taken.
+    act(&mut order, &mut world, Act::CancelOne(0));
+    settle(&mut order, &mut world);
+    assert_eq!((world.captures, world.refunded, order.lifecycle), (1, 3_33, Lifecycle::Completed));
 }
 
 #[test]

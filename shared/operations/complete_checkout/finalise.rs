@@ -118,6 +118,7 @@ async fn place(
     if let Some(before) = &before {
         order.created_at = before.value.created_at;
     }
+    order.payment.captured_once = !shop.ports.payments.captures_in_parts();
     if let Some(payment) = payment {
         order.payment.authorised = payment.authorised.minor();
         order.payment.captured = payment.captured.minor();

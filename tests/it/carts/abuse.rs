@@ -105,6 +105,7 @@ impl Scene {
             of("manage_order_cancel", Method::POST, &format!("{order}/cancel"), json!({ "lines": lines })),
             of("fulfil_order", Method::POST, &format!("{order}/fulfilments"), sent),
             of("change_fulfilment", Method::PUT, &format!("{order}/fulfilments/{}", self.fulfilment), parcel),
+            of("note_order", Method::POST, &format!("{order}/notes"), json!({ "text": "Called the buyer" })),
             of("refund_order", Method::POST, &format!("{order}/refunds"), json!({ "amount": pounds("1") })),
             of("manage_returns", Method::POST, &format!("{order}/returns"), json!({ "lines": lines })),
             of("change_return", Method::PUT, &format!("{order}/returns/ret_1"), received),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::till::{Cart, Dice, Till, lines, minor};
+use super::till::{Cart, Dice, Till, lines, minor, put_settings};
 
 const GOODS: &str = "sku,title,price,onHand\nA,Bell,5.00,9000\nB,Kite,7.50,9000\n";
 
@@ -117,6 +117,36 @@ async fn p7_without_an_expected_total_nothing_is_charged() {
     let foreign = json!({ "amount": total["amount"], "currency": "EUR" });
     post(json!({ "expectedTotal": foreign, "payment": payment })).await.refused(409, "cart_changed");
     assert!(till.provider.books().is_empty());
+}
+
+/// The same number would be another amount: while anything is priced in a currency, the store keeps it.
+#[tokio::test]
+async fn p11_the_currency_does_not_change_under_a_cart_with_a_code_on() {
+    let till = Till::open(GOODS).await;
+    let client = till.instance().await;
+    let promotion = json!({
+        "title": "A pound off", "trigger": { "coded": { "codes": ["POUND"] } },
+        "effect": { "order_fixed": { "amount": pounds(100) } },
+    });
+    let call = client.call(Method::PUT, "/api/v1/manage/promotions/pound");
+    let call = call.header("authorization", "Bearer staff;owner").header("if-match", "*");
+    call.json(&promotion).send().await.gave(200);
+    let cart = Cart::with(&client, &[("A", 2)]).await;
+    let code = client.call(Method::PUT, &format!("{}/coupons/POUND", cart.path()));
+    code.header("x-cart-token", &cart.token).send().await.gave(200);
+    let total = cart.start(&client).await.gave(201).body["totals"]["total"].clone();
+    assert_eq!(total, pounds(900));
+    for currency in ["JPY", "KWD"] {
+        let price = json!({ "amount": "395", "currency": currency });
+        let rate = json!({ "method": "standard", "title": "Standard", "price": price });
+        let change = json!({ "currency": currency, "shipping": [rate] });
+        put_settings(&client, &change).await.refused(422, "validation_failed");
+    }
+    let foreign = json!({ "amount": total["amount"], "currency": "JPY" });
+    cart.complete(&client, "yen", &foreign, "approve").await.refused(409, "cart_changed");
+    assert!(till.provider.books().is_empty(), "money moved");
+    let order = cart.complete(&client, "pounds", &total, "approve").await.gave(200).body;
+    assert_eq!((&order["totals"]["total"], minor(&order["totals"]["discount"])), (&total, 100));
 }
 
 /// P8: what is no number of units is refused, never wrapped, rounded or taken for another.

@@ -11,6 +11,7 @@ const BANNED: &[(&str, &str)] = &[
 
 /// Crates that are there in several versions, and why we cannot help it.
 const TWICE: &[(&str, &str)] = &[
+    ("azure_core", "0.21 by the Service Bus client, 1.1 by the Cosmos DB client"),
     ("base64", "0.13 by http-types under azure_core 0.21; 0.23 by lettre and hyper-util"),
     ("cpufeatures", "0.3 by chacha20 under rand 0.10"),
     ("event-listener", OLD_AZURE),

@@ -18,6 +18,9 @@ pub(super) fn measure(program: &Path, effort: Effort, table: &mut Table) -> Resu
     let figure = |name: &str| said[name].as_u64().unwrap_or(0);
     let what = format!("pricing {} lines under {} promotions: half take", figure("lines"), figure("promotions"));
     table.promised(&what, figure("medianNs"), Unit::Microseconds, Wanted::AtMost(50_000), Wanted::Nothing);
+    let grown = figure("allocations").abs_diff(figure("allocationsInASmallShop"));
+    let what = "pricing that cart: allocations more than where the list is a hundredth as long";
+    table.promised(what, grown, Unit::Count, Wanted::AtMost(0), Wanted::Nothing);
     table.shown("pricing that cart: 99 of 100 take no longer than", figure("p99Ns"), Unit::Microseconds);
     Ok(())
 }
