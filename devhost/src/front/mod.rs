@@ -9,7 +9,7 @@ mod rewrite;
 mod routes;
 pub mod template;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -32,7 +32,9 @@ use crate::{
 /// How long a caller may take to send its headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections at one time; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
+const CONNECTIONS_MAX: u32 = 4096;
+/// How long answers under way are waited for when the dev host ends.
+const LAST_ANSWERS_WAIT: Duration = Duration::from_secs(1);
 /// The wait after a failed accept, when the system is short of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -53,18 +55,18 @@ pub struct Front {
 }
 
 impl Front {
-    /// Serves until the dev host ends.
+    /// Serves until the dev host ends; answers under way go out first.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, end: EndSignal) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let accepted = tokio::select! {
-                _ = end.given() => return,
+                _ = end.given() => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    tokio::spawn(Arc::clone(&self).serve_connection(stream, peer, place));
+                    tokio::spawn(Arc::clone(&self).serve_connection(stream, peer, place, end.clone()));
                 }
                 Err(fault) => {
                     tracing::warn!("A connection could not be accepted: {fault}");
@@ -72,9 +74,20 @@ impl Front {
                 }
             }
         }
+        // Every place is free again once every connection has ended.
+        let all = places.acquire_many(CONNECTIONS_MAX);
+        if tokio::time::timeout(LAST_ANSWERS_WAIT, all).await.is_err() {
+            tracing::debug!("Some answers were not waited for.");
+        }
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    async fn serve_connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+        end: EndSignal,
+    ) {
         if let Err(fault) = stream.set_nodelay(true) {
             tracing::debug!("TCP_NODELAY could not be set: {fault}");
         }
@@ -86,7 +99,15 @@ impl Front {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
-        if let Err(fault) = connection.await {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = end.given() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(fault) = ended {
             tracing::debug!("A connection from {peer} ended early: {fault}");
         }
         drop(place);
