@@ -2,7 +2,7 @@
 //!
 //! Building it opens the store and connects to nothing: clients connect when first used, so the port
 //! opens at once.
-use std::sync::Arc;
+use std::{fs, path::PathBuf, sync::Arc};
 
 use offpeak_domain::code::Code;
 
@@ -13,7 +13,9 @@ use crate::shared::{
         inventory_http::{self, InventoryHttp},
         mail_files::{self, MailFiles},
         mail_message::Sender,
+        memory_cache::{MemoryCache, NoCache},
         oidc::Oidc,
+        redis_cache::{self, RedisCache},
         sandbox_payments::SandboxPayments,
         service_bus::{self, Access, ServiceBus},
         smtp::{self, Relay, Security, Smtp},
@@ -22,12 +24,16 @@ use crate::shared::{
         system::{RandomIds, SystemClock},
         tax_http::{self, TaxHttp},
     },
-    config::{BusConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
-    host::{call::Call, problem::Problem},
+    config::{BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
+    host::{
+        call::Call,
+        problem::{Problem, chain},
+    },
     operations::{Shop, merge_cart::Customer},
     ports::{
         Ports,
         bus::Bus,
+        cache::Cache,
         documents::Documents,
         identity::{Caller, Identity},
         inventory::InventoryFeed,
@@ -68,6 +74,7 @@ impl App {
         let ports = Ports {
             documents: documents(&config.store, clock.clone())?,
             bus: bus(&config.bus, &client)?,
+            cache: cache(&config.cache, clock.clone())?,
             payments: payments(&config.payments, &client)?,
             mail: mail(&config.mail, clock.clone())?,
             taxes: Arc::new(TaxHttp::new(client.clone(), tax_http::PATIENCE)),
@@ -153,6 +160,22 @@ fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError
     let access = Access::Policy { name: key_name.clone(), key: key.0.clone() };
     let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);
     Ok(Arc::new(bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?))
+}
+
+fn cache(config: &CacheConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Cache>, AppError> {
+    let (url, cluster, authority, identity) = match config {
+        CacheConfig::None => return Ok(Arc::new(NoCache)),
+        CacheConfig::Memory => return Ok(Arc::new(MemoryCache::new(clock))),
+        CacheConfig::Redis { url, cluster, authority, identity } => (url, *cluster, authority, identity),
+    };
+    let read = |file: &PathBuf| {
+        fs::read(file).map_err(|err| AppError::Setting(format!("OFFPEAK_REDIS_CA {}: {err}", file.display())))
+    };
+    let identity = identity.as_ref().map(|it| redis_cache::Identity::Managed { client_id: it.client_id.clone() });
+    let authority = authority.as_ref().map(read).transpose()?;
+    let access = redis_cache::Access { url: url.0.clone(), cluster, authority, identity };
+    let cache = RedisCache::new(&access, clock);
+    Ok(Arc::new(cache.map_err(|err| AppError::Setting(format!("OFFPEAK_REDIS_URL: {}", chain(&err))))?))
 }
 
 fn mail(config: &MailConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Mail>, AppError> {

@@ -46,6 +46,7 @@ pub struct Scope {
     trace: Cell<Option<u128>>,
     attempt: Cell<u32>,
     store: [Cell<u32>; 3],
+    cache: Cell<u32>,
 }
 
 impl Scope {
@@ -59,6 +60,7 @@ impl Scope {
             trace: Cell::new(None),
             attempt: Cell::new(0),
             store: Default::default(),
+            cache: Cell::new(0),
         }
     }
 
@@ -111,15 +113,42 @@ pub fn store_op(kind: StoreOp) {
     SCOPE.try_with(count).unwrap_or_default();
 }
 
+/// Counts one round trip to the shared cache that the request at hand waits for; nothing outside a request.
+pub fn cache_trip() {
+    SCOPE.try_with(|scope| scope.cache.set(scope.cache.get().saturating_add(1))).unwrap_or_default();
+}
+
 /// The counts so far as the value of a `Server-Timing` header (W3C Server Timing, `desc`).
 pub fn server_timing() -> Option<HeaderValue> {
     // Most answers of a warm process ask the store for nothing.
     const NOTHING: HeaderValue = HeaderValue::from_static("store;desc=\"reads=0 writes=0 queries=0\"");
-    let counts = SCOPE.try_with(|scope| scope.store.each_ref().map(Cell::get)).ok()?;
+    let (counts, trips) = SCOPE.try_with(|scope| (scope.store.each_ref().map(Cell::get), scope.cache.get())).ok()?;
     let [reads, writes, queries] = counts;
-    match counts {
-        [0, 0, 0] => Some(NOTHING),
-        _ => HeaderValue::try_from(format!("store;desc=\"reads={reads} writes={writes} queries={queries}\"")).ok(),
+    let store = || format!("store;desc=\"reads={reads} writes={writes} queries={queries}\"");
+    match (counts, trips) {
+        ([0, 0, 0], 0) => Some(NOTHING),
+        (_, 0) => HeaderValue::try_from(store()).ok(),
+        _ => HeaderValue::try_from(format!("{}, cache;desc=\"trips={trips}\"", store())).ok(),
+    }
+}
+
+/// Something that is counted from the start of the process on, whichever request it befalls. Log lines carry it.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+/// How often the shared cache failed so that nobody asks it any more.
+pub static CACHE_OPENED: Counter = Counter(AtomicU64::new(0));
+/// How often the shared cache was connected, the first time included.
+pub static CACHE_CONNECTED: Counter = Counter(AtomicU64::new(0));
+
+impl Counter {
+    /// Counts one; answers how many there are now.
+    pub fn add(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -318,6 +347,8 @@ mod tests {
             store_op(StoreOp::Write);
             store_op(StoreOp::Write);
             assert_eq!(server_timing().unwrap(), "store;desc=\"reads=1 writes=2 queries=0\"");
+            cache_trip();
+            assert_eq!(server_timing().unwrap(), "store;desc=\"reads=1 writes=2 queries=0\", cache;desc=\"trips=1\"");
         });
     }
 }

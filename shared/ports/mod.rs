@@ -1,6 +1,7 @@
 //! What the shop needs from outside, in the shop's own words. A port exists because it has several
 //! adapters and one contract test that each of them passes (`tests/it/*_contract.rs`).
 pub mod bus;
+pub mod cache;
 pub mod clock;
 pub mod documents;
 pub mod identity;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub struct Ports {
     pub documents: Arc<dyn documents::Documents>,
     pub bus: Arc<dyn bus::Bus>,
+    pub cache: Arc<dyn cache::Cache>,
     pub payments: Arc<dyn payments::Payments>,
     pub mail: Arc<dyn mail::Mail>,
     pub taxes: Arc<dyn taxes::Taxes>,

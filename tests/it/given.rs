@@ -12,6 +12,8 @@ pub(crate) const STUB_HANDLER: &str = "OFFPEAK_STUB_HANDLER";
 pub(crate) const XTASK: &str = "OFFPEAK_XTASK";
 /// A Python that has `aiosmtpd` and `localstripe`.
 pub(crate) const PYTHON: &str = "OFFPEAK_PYTHON";
+/// A Redis server; its client `redis-cli` lies beside it.
+pub(crate) const REDIS: &str = "OFFPEAK_REDIS_SERVER";
 pub(crate) const COSMOS_EMULATOR: &str = "OFFPEAK_COSMOS_EMULATOR";
 
 /// The path that this variable holds.

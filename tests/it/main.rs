@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do; the lint sees only what stands inside a #[test]"
 )]
 mod bus_contract;
+mod cache_contract;
 mod carts;
 mod catalogue;
 mod conformance;

@@ -128,6 +128,7 @@ fn tests(suite: Suite, filters: &[String]) -> Result<(), Failure> {
 /// Builds and lays out all that tests start, and says where it is, as environment variables.
 fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
     let python = tools::python()?;
+    let redis = tools::redis()?;
     let handler = build::build(build::HANDLER, "dev")?.program("handler")?;
     let staged = workspace::target().join("stage-test");
     stage::lay_out(workspace::root(), &handler, &staged)?;
@@ -138,6 +139,7 @@ fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
         ("OFFPEAK_STUB_HANDLER", built.program("stub_handler")?),
         ("OFFPEAK_XTASK", built.program("xtask")?),
         ("OFFPEAK_PYTHON", python),
+        ("OFFPEAK_REDIS_SERVER", redis),
         ("OFFPEAK_COSMOS_EMULATOR", build::cosmos_emulator()?),
     ])
 }

@@ -13,8 +13,23 @@ const PACKAGES: [&str; 2] = ["aiosmtpd==1.4.6", "localstripe==1.15.10"];
 
 /// Is there a program of this name on the search path?
 pub(crate) fn found(program: &str) -> bool {
+    place(program).is_some()
+}
+
+fn place(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|it| it.is_file())
+}
+
+/// The Redis server that the cache's contract runs against, each test on one of its own. `openssl` makes its
+/// certificates.
+pub(crate) fn redis() -> Result<PathBuf, Failure> {
+    for (program, package) in [("redis-server", "redis-server"), ("openssl", "openssl")] {
+        if !found(program) {
+            system_package(package, program)?;
+        }
+    }
+    place("redis-server").ok_or_else(|| Failure::new("redis-server is installed, but not on the search path"))
 }
 
 /// Is there such a cargo subcommand?

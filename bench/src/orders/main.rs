@@ -20,6 +20,7 @@ use bytes::Bytes;
 use offpeak::shared::{
     adapters::{
         http_client::HttpClient,
+        memory_cache::MemoryCache,
         sandbox_payments::SandboxPayments,
         sqlite::SqliteDocuments,
         system::{RandomIds, SystemClock},
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         payments: Arc::new(payments),
         mail: Arc::new(Taken),
         taxes: Arc::new(TaxHttp::new(HttpClient::default(), tax_http::PATIENCE)),
+        cache: Arc::new(MemoryCache::new(clock.clone())),
         clock,
         ids: Arc::new(RandomIds),
     }));

@@ -14,7 +14,10 @@ use http::{HeaderMap, Method};
 use offpeak::{
     functions::ROOMS,
     shared::{
-        adapters::{http_client::HttpClient, memory::MemoryDocuments, system::RandomIds, tax_http::TaxHttp},
+        adapters::{
+            http_client::HttpClient, memory::MemoryDocuments, memory_cache::MemoryCache, system::RandomIds,
+            tax_http::TaxHttp,
+        },
         app::App,
         host::{
             limits::Limits,
@@ -91,6 +94,7 @@ impl Till {
             payments: Arc::clone(&self.provider) as Arc<dyn Payments>,
             mail: world,
             taxes: Arc::new(TaxHttp::new(HttpClient::default(), Duration::from_millis(300))),
+            cache: Arc::new(MemoryCache::new(Arc::clone(&self.clock) as Arc<dyn Clock>)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
         }

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::memory::MemoryDocuments,
+    adapters::{memory::MemoryDocuments, memory_cache::NoCache},
     operations::import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
     ports::{
         Ports,
@@ -57,6 +57,7 @@ impl Stand {
             payments: Arc::clone(&nowhere) as Arc<dyn Payments>,
             mail: Arc::clone(&nowhere) as Arc<dyn Mail>,
             taxes: Arc::clone(&nowhere) as Arc<dyn Taxes>,
+            cache: Arc::new(NoCache),
             clock,
             ids: nowhere,
         };

@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
+    adapters::memory_cache::NoCache,
     app::App,
     operations::Shop,
     ports::{
@@ -49,6 +50,7 @@ impl Process {
             payments: Arc::clone(&ports) as Arc<dyn Payments>,
             mail: Arc::clone(&ports) as Arc<dyn Mail>,
             taxes: Arc::clone(&ports) as Arc<dyn Taxes>,
+            cache: Arc::new(NoCache),
             clock: Arc::new(world.clock.skewed(skew)),
             ids: ports,
         });

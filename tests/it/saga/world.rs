@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::memory::MemoryDocuments,
+    adapters::{memory::MemoryDocuments, memory_cache::MemoryCache},
     operations::{
         Shop,
         carts::{create_cart, set_cart_line},
@@ -127,6 +127,7 @@ impl World {
             payments: Arc::clone(&process) as Arc<dyn Payments>,
             mail: Arc::clone(&process) as Arc<dyn Mail>,
             taxes: Arc::clone(&process) as Arc<dyn Taxes>,
+            cache: Arc::new(MemoryCache::new(Arc::clone(&self.clock) as Arc<dyn Clock>)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             ids: process,
         })

@@ -31,6 +31,8 @@ const KNOWN_IN: &[(&str, &[&str])] = &[
     ("azure_core", &["shared/adapters/service_bus/"]),
     ("azure_messaging_servicebus", &["shared/adapters/service_bus/"]),
     ("lettre", &["shared/adapters/"]),
+    ("azure_credentials", &["shared/adapters/"]),
+    ("redis", &["shared/adapters/redis_cache/"]),
     ("reqwest", &["shared/adapters/", "shared/app.rs"]),
     ("jsonwebtoken", &["shared/adapters/", "shared/host/"]),
     ("moka", &["shared/operations/", "shared/adapters/"]),
