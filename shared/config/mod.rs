@@ -3,9 +3,13 @@
 //!
 //! `OFFPEAK_MODE=local` (set by the dev host, never in the cloud) fills in an adapter for every port; without
 //! it every port must name its own.
+mod cache;
+
 use std::{fmt, path::PathBuf};
 
 use url::Url;
+
+pub use cache::{CacheConfig, RedisIdentity};
 
 /// Every setting the handler knows, parsed.
 #[derive(Clone, Debug)]
@@ -39,23 +43,6 @@ pub enum StoreConfig {
 pub enum BusConfig {
     /// The Service Bus REST endpoint at `endpoint`, signed with a shared access key.
     ServiceBus { endpoint: Url, key_name: String, key: Secret },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CacheConfig {
-    /// Nothing is shared or counted.
-    None,
-    /// Each process for itself.
-    Memory,
-    /// A server or a cluster. `authority` is a file of PEM. Without a password in the URL, and not on this machine, the
-    /// app's managed identity asks, `client_id` if it has several.
-    Redis { url: Secret, cluster: bool, authority: Option<PathBuf>, identity: Option<RedisIdentity> },
-}
-
-/// The app's managed identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisIdentity {
-    pub client_id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,40 +242,6 @@ impl Reader<'_> {
         BusConfig::ServiceBus { endpoint, key_name, key: Secret(key) }
     }
 
-    fn cache(&mut self) -> CacheConfig {
-        let known = ["memory", "redis", "none"];
-        match self.adapter("OFFPEAK_CACHE", "what may be forgotten", "memory", &known).as_str() {
-            "redis" => self.redis(),
-            "memory" => CacheConfig::Memory,
-            _ => CacheConfig::None,
-        }
-    }
-
-    fn redis(&mut self) -> CacheConfig {
-        let text = self.required("OFFPEAK_REDIS_URL", "the server, rediss://HOST:PORT");
-        let url = self.url("OFFPEAK_REDIS_URL", &text);
-        let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
-        match url.scheme() {
-            "rediss" => {}
-            "redis" if here => {}
-            "redis" => self.faults.push("OFFPEAK_REDIS_URL is without TLS; it is rediss://HOST:PORT".to_owned()),
-            _ if url == nowhere() => {}
-            _ => self.faults.push("OFFPEAK_REDIS_URL is not rediss://HOST:PORT".to_owned()),
-        }
-        if url.password().is_some() && !here {
-            let advice = "a service takes the app's managed identity";
-            self.faults.push(format!("OFFPEAK_REDIS_URL has a password, for a server on this machine only: {advice}"));
-        }
-        let cluster = match self.text("OFFPEAK_REDIS_CLUSTER").as_deref() {
-            None | Some("off") => false,
-            Some("on") => true,
-            Some(other) => self.fault(format!("OFFPEAK_REDIS_CLUSTER is `{other}`; it is `on` or `off`")),
-        };
-        let authority = self.text("OFFPEAK_REDIS_CA").map(PathBuf::from);
-        let identity = (!here).then(|| RedisIdentity { client_id: self.text("AZURE_CLIENT_ID") });
-        CacheConfig::Redis { url: Secret(text), cluster, authority, identity }
-    }
-
     fn payments(&mut self) -> PaymentsConfig {
         let adapter = self.adapter("OFFPEAK_PAYMENTS", "the payment provider", "sandbox", &["sandbox", "stripe"]);
         self.only_local("OFFPEAK_PAYMENTS", &adapter, "sandbox");
@@ -371,119 +324,4 @@ fn nowhere() -> Url {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
-        Config::read(&|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
-    }
-
-    #[test]
-    fn without_local_mode_every_adapter_is_missed_at_once() {
-        let faults = read(&[]).unwrap_err().0;
-        for name in
-            ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_CACHE", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"]
-        {
-            assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name} is missing"))), "{name}: {faults:?}");
-        }
-    }
-
-    #[test]
-    fn local_mode_needs_only_a_folder() {
-        let faults = read(&[("OFFPEAK_MODE", "local")]).unwrap_err().0;
-        assert!(faults.iter().all(|fault| fault.starts_with("OFFPEAK_DATA is missing")), "{faults:?}");
-        let settings =
-            [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_DEVHOST_URL", "http://127.0.0.1:99")];
-        let config = read(&settings).unwrap();
-        assert_eq!(config.store, StoreConfig::Sqlite { file: "d/store.db".into() });
-        let IdentityConfig::Oidc { issuer, .. } = config.identity;
-        assert_eq!(issuer.as_str(), "http://127.0.0.1:99/dev/identity");
-    }
-
-    #[test]
-    fn cosmos_takes_an_identity_and_on_this_machine_a_key() {
-        let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_STORE", "cosmos")];
-        let check = |settings: &[(&str, &str)], fault: Option<&str>| match (read(&[&local, settings].concat()), fault) {
-            (Ok(config), None) => {
-                let StoreConfig::Cosmos { regions, .. } = &config.store else { panic!("{:?}", config.store) };
-                assert_eq!(*regions, ["North Europe", "West Europe"]);
-                assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
-            }
-            (Err(faults), Some(fault)) => {
-                assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
-            }
-            (read, fault) => panic!("{read:?} is not {fault:?}"),
-        };
-        let regions = ("OFFPEAK_COSMOS_REGIONS", "North Europe, West Europe");
-        let (cloud, here) = ("https://shop.documents.azure.com/", "http://127.0.0.1:8081/");
-        let (endpoint, key) = ("OFFPEAK_COSMOS_ENDPOINT", ("OFFPEAK_COSMOS_KEY", "hunter2"));
-        check(&[(endpoint, cloud), regions], None);
-        check(&[(endpoint, here), key, regions], None);
-        check(&[(endpoint, cloud), key], Some("OFFPEAK_COSMOS_KEY is for an emulator"));
-        check(&[(endpoint, here)], Some("OFFPEAK_COSMOS_ENDPOINT is not https"));
-        check(&[("OFFPEAK_COSMOS_KEY", "")], Some("OFFPEAK_COSMOS_ENDPOINT is missing"));
-    }
-
-    #[test]
-    fn redis_takes_an_identity_and_on_this_machine_a_password() {
-        let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_CACHE", "redis")];
-        let check = |url: &str, cluster: &str, fault: Option<&str>| {
-            let settings = [("OFFPEAK_REDIS_URL", url), ("OFFPEAK_REDIS_CLUSTER", cluster)];
-            match (read(&[&local[..], &settings].concat()), fault) {
-                (Ok(config), None) => {
-                    let CacheConfig::Redis { identity, .. } = &config.cache else { panic!("{:?}", config.cache) };
-                    assert_eq!(identity.is_some(), !url.contains("127.0.0.1"), "{url}");
-                    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
-                }
-                (Err(faults), Some(fault)) => {
-                    assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
-                }
-                (read, fault) => panic!("{read:?} is not {fault:?}"),
-            }
-        };
-        check("rediss://shop.redis.azure.net:10000", "on", None);
-        check("redis://:hunter2@127.0.0.1:6379", "", None);
-        check("redis://127.0.0.1:6379", "off", None);
-        check("redis://shop.example:6379", "", Some("OFFPEAK_REDIS_URL is without TLS"));
-        check("rediss://:hunter2@shop.example:6380", "", Some("OFFPEAK_REDIS_URL has a password"));
-        check("https://shop.example", "", Some("OFFPEAK_REDIS_URL is not rediss"));
-        check("", "", Some("OFFPEAK_REDIS_URL is missing"));
-        check("redis://127.0.0.1", "maybe", Some("OFFPEAK_REDIS_CLUSTER is `maybe`"));
-    }
-
-    #[test]
-    fn stripe_needs_its_key_and_the_secrets_of_its_webhook() {
-        let settings = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_PAYMENTS", "stripe")];
-        let faults = read(&settings).unwrap_err().0;
-        assert_eq!(faults.len(), 2, "{faults:?}");
-        let secrets =
-            [("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"), ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1, whsec_2")];
-        let config = read(&[&settings[..], &secrets[..]].concat()).unwrap();
-        let PaymentsConfig::Stripe { url, secrets, .. } = &config.payments else { panic!("{:?}", config.payments) };
-        assert_eq!((url.as_str(), secrets.len()), ("https://api.stripe.com/", 2));
-        assert!(!format!("{config:?}").contains("_1"), "{config:?}");
-    }
-
-    #[test]
-    fn a_wrong_value_is_named_and_a_secret_is_not_shown() {
-        let faults = read(&[
-            ("OFFPEAK_MODE", "cloud"),
-            ("OFFPEAK_STORE", "oracle"),
-            ("OFFPEAK_PAYMENTS", "sandbox"),
-            ("OFFPEAK_MAIL", "files"),
-            ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
-        ])
-        .unwrap_err()
-        .0;
-        for part in [
-            "OFFPEAK_MODE is `cloud`",
-            "OFFPEAK_STORE is `oracle`",
-            "FUNCTIONS_CUSTOMHANDLER_PORT is `x`",
-            "OFFPEAK_PAYMENTS is `sandbox`, which",
-            "OFFPEAK_MAIL is `files`, which",
-        ] {
-            assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
-        }
-        assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "(secret)");
-    }
-}
+mod tests;

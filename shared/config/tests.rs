@@ -1,0 +1,113 @@
+//! Settings as they are read: what is missing, what is wrong, what is never shown.
+use super::*;
+
+fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
+    Config::read(&|name| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+}
+
+#[test]
+fn without_local_mode_every_adapter_is_missed_at_once() {
+    let faults = read(&[]).unwrap_err().0;
+    for name in
+        ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_CACHE", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"]
+    {
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name} is missing"))), "{name}: {faults:?}");
+    }
+}
+
+#[test]
+fn local_mode_needs_only_a_folder() {
+    let faults = read(&[("OFFPEAK_MODE", "local")]).unwrap_err().0;
+    assert!(faults.iter().all(|fault| fault.starts_with("OFFPEAK_DATA is missing")), "{faults:?}");
+    let settings = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_DEVHOST_URL", "http://127.0.0.1:99")];
+    let config = read(&settings).unwrap();
+    assert_eq!(config.store, StoreConfig::Sqlite { file: "d/store.db".into() });
+    let IdentityConfig::Oidc { issuer, .. } = config.identity;
+    assert_eq!(issuer.as_str(), "http://127.0.0.1:99/dev/identity");
+}
+
+#[test]
+fn cosmos_takes_an_identity_and_on_this_machine_a_key() {
+    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_STORE", "cosmos")];
+    let check = |settings: &[(&str, &str)], fault: Option<&str>| match (read(&[&local, settings].concat()), fault) {
+        (Ok(config), None) => {
+            let StoreConfig::Cosmos { regions, .. } = &config.store else { panic!("{:?}", config.store) };
+            assert_eq!(*regions, ["North Europe", "West Europe"]);
+            assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        }
+        (Err(faults), Some(fault)) => {
+            assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
+        }
+        (read, fault) => panic!("{read:?} is not {fault:?}"),
+    };
+    let regions = ("OFFPEAK_COSMOS_REGIONS", "North Europe, West Europe");
+    let (cloud, here) = ("https://shop.documents.azure.com/", "http://127.0.0.1:8081/");
+    let (endpoint, key) = ("OFFPEAK_COSMOS_ENDPOINT", ("OFFPEAK_COSMOS_KEY", "hunter2"));
+    check(&[(endpoint, cloud), regions], None);
+    check(&[(endpoint, here), key, regions], None);
+    check(&[(endpoint, cloud), key], Some("OFFPEAK_COSMOS_KEY is for an emulator"));
+    check(&[(endpoint, here)], Some("OFFPEAK_COSMOS_ENDPOINT is not https"));
+    check(&[("OFFPEAK_COSMOS_KEY", "")], Some("OFFPEAK_COSMOS_ENDPOINT is missing"));
+}
+
+#[test]
+fn redis_takes_an_identity_and_on_this_machine_a_password() {
+    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_CACHE", "redis")];
+    let check = |url: &str, cluster: &str, fault: Option<&str>| {
+        let settings = [("OFFPEAK_REDIS_URL", url), ("OFFPEAK_REDIS_CLUSTER", cluster)];
+        match (read(&[&local[..], &settings].concat()), fault) {
+            (Ok(config), None) => {
+                let CacheConfig::Redis { identity, .. } = &config.cache else { panic!("{:?}", config.cache) };
+                assert_eq!(identity.is_some(), !url.contains("127.0.0.1"), "{url}");
+                assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+            }
+            (Err(faults), Some(fault)) => {
+                assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
+            }
+            (read, fault) => panic!("{read:?} is not {fault:?}"),
+        }
+    };
+    check("rediss://shop.redis.azure.net:10000", "on", None);
+    check("redis://:hunter2@127.0.0.1:6379", "", None);
+    check("redis://127.0.0.1:6379", "off", None);
+    check("redis://shop.example:6379", "", Some("OFFPEAK_REDIS_URL is without TLS"));
+    check("rediss://:hunter2@shop.example:6380", "", Some("OFFPEAK_REDIS_URL has a password"));
+    check("https://shop.example", "", Some("OFFPEAK_REDIS_URL is not rediss"));
+    check("", "", Some("OFFPEAK_REDIS_URL is missing"));
+    check("redis://127.0.0.1", "maybe", Some("OFFPEAK_REDIS_CLUSTER is `maybe`"));
+}
+
+#[test]
+fn stripe_needs_its_key_and_the_secrets_of_its_webhook() {
+    let settings = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_PAYMENTS", "stripe")];
+    let faults = read(&settings).unwrap_err().0;
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    let secrets = [("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"), ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1, whsec_2")];
+    let config = read(&[&settings[..], &secrets[..]].concat()).unwrap();
+    let PaymentsConfig::Stripe { url, secrets, .. } = &config.payments else { panic!("{:?}", config.payments) };
+    assert_eq!((url.as_str(), secrets.len()), ("https://api.stripe.com/", 2));
+    assert!(!format!("{config:?}").contains("_1"), "{config:?}");
+}
+
+#[test]
+fn a_wrong_value_is_named_and_a_secret_is_not_shown() {
+    let faults = read(&[
+        ("OFFPEAK_MODE", "cloud"),
+        ("OFFPEAK_STORE", "oracle"),
+        ("OFFPEAK_PAYMENTS", "sandbox"),
+        ("OFFPEAK_MAIL", "files"),
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", "x"),
+    ])
+    .unwrap_err()
+    .0;
+    for part in [
+        "OFFPEAK_MODE is `cloud`",
+        "OFFPEAK_STORE is `oracle`",
+        "FUNCTIONS_CUSTOMHANDLER_PORT is `x`",
+        "OFFPEAK_PAYMENTS is `sandbox`, which",
+        "OFFPEAK_MAIL is `files`, which",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part}: {faults:?}");
+    }
+    assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "(secret)");
+}
