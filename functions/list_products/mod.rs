@@ -1,6 +1,7 @@
 //! `GET /api/v1/products?category=&q=&sort=&limit=&after=`: published products, a page at a time.
+use http::StatusCode;
 use offpeak_domain::code::Code;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::shared::{
     app::App,
@@ -11,9 +12,8 @@ use crate::shared::{
         room::{Room, answering},
     },
     operations::{
-        list_products::{ListProducts, ListProductsError, list_products},
+        list_products::{ListProducts, ListProductsError},
         offers::FRESH,
-        product_view::ProductView,
     },
 };
 
@@ -30,19 +30,11 @@ struct ListProductsQuery {
     after: Option<String>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListProductsView {
-    items: Vec<ProductView>,
-    next_after: Option<String>,
-}
-
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let ListProductsQuery { category, q, sort, limit, after } = call.query()?;
     let asked = ListProducts { category, q, sort, limit, after };
-    let page = list_products(&app.shop.ports, &app.shop.catalogue, &asked).await?;
-    let view = ListProductsView { items: page.items, next_after: page.next };
-    Ok(Reply::ok(&view)?.public_for(FRESH.as_secs()))
+    let list = app.shop.catalogue.list(&asked).await?;
+    Ok(Reply::ready(StatusCode::OK, list).public_for(FRESH.as_secs()))
 }
 
 impl From<ListProductsError> for Problem {

@@ -23,6 +23,20 @@ pub struct ProductPage {
     pub etag: String,
 }
 
+impl ProductPage {
+    /// For the shared cache: the etag in a line of its own, then the answer.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        [self.etag.as_bytes(), b"\n", &self.json].concat().into()
+    }
+
+    /// `None` for what [`ProductPage::to_bytes`] has not written.
+    pub(super) fn from_bytes(bytes: &Bytes) -> Option<ProductPage> {
+        let end = bytes.iter().position(|it| *it == b'\n')?;
+        let etag = std::str::from_utf8(&bytes[..end]).ok().filter(|it| !it.is_empty())?;
+        Some(ProductPage { etag: etag.to_owned(), json: bytes.slice(end + 1..) })
+    }
+}
+
 /// The page of a published product; `None` if no product has this slug.
 ///
 /// # Errors

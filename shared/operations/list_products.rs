@@ -3,8 +3,9 @@ use offpeak_domain::{
     catalogue::{Product, slug::Slug},
     sku::Sku,
 };
+use serde::Serialize;
 
-use super::{offers::Catalogue, product_view::ProductView};
+use super::{offers::Catalogue, product_view::ProductView, sha256};
 use crate::shared::{
     documents::listings::{self, CardPage, CardQuery, Sort},
     ports::{
@@ -34,9 +35,10 @@ pub struct ListProducts {
 }
 
 /// A page; `next` is the cursor of the next one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ProductsPage {
     pub items: Vec<ProductView>,
+    #[serde(rename = "nextAfter")]
     pub next: Option<String>,
 }
 
@@ -48,6 +50,18 @@ pub enum ListProductsError {
     Store(#[from] StoreError),
 }
 
+impl ListProductsError {
+    /// The same once more, for each of several callers who shared one read.
+    pub(super) fn again(&self) -> ListProductsError {
+        match self {
+            ListProductsError::Parameter { name, reason } => {
+                ListProductsError::Parameter { name, reason: reason.clone() }
+            }
+            ListProductsError::Store(err) => ListProductsError::Store(err.again()),
+        }
+    }
+}
+
 /// An unknown category is an empty list: a shelf may be cleared while someone looks at it.
 ///
 /// # Errors
@@ -57,7 +71,25 @@ pub async fn list_products(
     catalogue: &Catalogue,
     asked: &ListProducts,
 ) -> Result<ProductsPage, ListProductsError> {
-    let Some(query) = query(asked)? else { return Ok(ProductsPage { items: Vec::new(), next: None }) };
+    read_list(ports, catalogue, query(asked)?).await
+}
+
+/// Under which name a list is kept. What is looked for by words has none: there is no end of words.
+pub(super) fn name_of_list(query: &CardQuery) -> Option<String> {
+    let CardQuery { category, words, sort, limit, after } = query;
+    let category = category.as_ref().map(Slug::as_str).unwrap_or_default();
+    // A cursor is longer than a name may be.
+    let after = after.as_deref().map(sha256).unwrap_or_default();
+    words.is_empty().then(|| format!("list/1:{category}:{sort:?}:{limit}:{after}"))
+}
+
+/// Without a query the answer is empty.
+pub(super) async fn read_list(
+    ports: &Ports,
+    catalogue: &Catalogue,
+    query: Option<CardQuery>,
+) -> Result<ProductsPage, ListProductsError> {
+    let Some(query) = query else { return Ok(ProductsPage { items: Vec::new(), next: None }) };
     let page = first_page_with_products(ports, query).await?;
     let skus: Vec<Sku> =
         page.products.iter().flat_map(|it| &it.facts().variants).map(|variant| variant.sku.clone()).collect();
@@ -72,7 +104,7 @@ pub async fn list_products(
 }
 
 /// `None` if the answer is empty whatever is stored.
-fn query(asked: &ListProducts) -> Result<Option<CardQuery>, ListProductsError> {
+pub(super) fn query(asked: &ListProducts) -> Result<Option<CardQuery>, ListProductsError> {
     let given = |value: &Option<String>| value.clone().filter(|it| !it.trim().is_empty());
     let bad = |name, reason: String| Err(ListProductsError::Parameter { name, reason });
     let sort = match given(&asked.sort).as_deref() {

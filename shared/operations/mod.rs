@@ -23,6 +23,7 @@ pub mod readiness;
 pub mod rejected_updates;
 pub mod send_email;
 pub mod settings;
+mod shared_answers;
 pub mod stock;
 pub mod sync_inventory;
 pub mod taxes;

@@ -2,9 +2,10 @@
 //!
 //! Prices in a cart and on a page may be this old ([`FRESH`]); a checkout asks for the latest. Each cache is
 //! bounded, and many callers that miss the same entry at once cost one read. Only what exists is kept: a
-//! made-up SKU or slug cannot push a real one out.
+//! made-up SKU or slug cannot push a real one out. Pages and lists are shared by all processes where the cache is.
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use moka::future::Cache;
 use offpeak_domain::{
@@ -16,10 +17,13 @@ pub use offpeak_domain::offer::Offer;
 
 use super::{
     get_product::{ProductPage, read_product_page},
+    list_products::{ListProducts, ListProductsError, name_of_list, query, read_list},
+    shared_answers::{ByWhatIsLeft, Fresh, SharedAnswers},
     stock,
 };
 use crate::shared::{
     documents::{
+        listings::CardQuery,
         lookups::{self, Name},
         products,
     },
@@ -34,8 +38,10 @@ pub const FRESH: Duration = Duration::from_secs(10);
 
 /// Offers and availabilities kept; some 300 and 100 bytes each.
 const OFFERS_MAX: u64 = 10_000;
-/// Bytes of product pages kept.
+/// Bytes of product pages kept, and of lists.
 const PAGES_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// What an entry takes beside its bytes.
+const ENTRY_BYTES: usize = 200;
 /// Reads in flight for one request.
 const READS_MAX: usize = 16;
 
@@ -43,6 +49,7 @@ const READS_MAX: usize = 16;
 #[derive(Clone)]
 pub struct Catalogue {
     ports: Ports,
+    shared: SharedAnswers,
     /// `None`: every question goes to the store.
     kept: Option<Kept>,
 }
@@ -50,7 +57,9 @@ pub struct Catalogue {
 #[derive(Clone)]
 struct Kept {
     offers: Cache<Sku, Arc<Offer>>,
-    pages: Cache<Slug, Arc<ProductPage>>,
+    pages: Cache<Slug, Fresh<Arc<ProductPage>>>,
+    /// By what was asked, as JSON.
+    lists: Cache<String, Fresh<Bytes>>,
     /// Units that can be had, below zero if too many are promised.
     available: Cache<Sku, i64>,
 }
@@ -61,6 +70,12 @@ enum Miss {
     Store(StoreError),
 }
 
+/// Why a list is not kept.
+enum Unkept {
+    Empty(Bytes),
+    Failed(ListProductsError),
+}
+
 impl Catalogue {
     pub fn new(ports: Ports) -> Catalogue {
         Catalogue::keeping(ports, FRESH)
@@ -68,13 +83,17 @@ impl Catalogue {
 
     /// With another lifetime of entries; zero: nothing is kept.
     pub fn keeping(ports: Ports, fresh: Duration) -> Catalogue {
-        let weigh = |_: &Slug, page: &Arc<ProductPage>| u32::try_from(page.json.len() + 200).unwrap_or(u32::MAX);
+        let size = |bytes: usize| u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX);
+        let page = move |_: &Slug, page: &Fresh<Arc<ProductPage>>| size(page.value.json.len());
+        let list = move |key: &String, list: &Fresh<Bytes>| size(key.len() + list.value.len());
         let kept = || Kept {
             offers: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
-            pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(weigh).time_to_live(fresh).build(),
+            pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(page).expire_after(ByWhatIsLeft).build(),
+            lists: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(list).expire_after(ByWhatIsLeft).build(),
             available: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
         };
-        Catalogue { ports, kept: (!fresh.is_zero()).then(kept) }
+        let shared = SharedAnswers::new(&ports.cache, fresh);
+        Catalogue { ports, shared, kept: (!fresh.is_zero()).then(kept) }
     }
 
     /// The offer for each SKU in order, at most [`FRESH`] old; `None` for what is not for sale.
@@ -106,15 +125,61 @@ impl Catalogue {
             return Ok(read_product_page(&self.ports, &slug).await?.map(Arc::new));
         };
         if let Some(page) = kept.pages.get(&slug).await {
-            return Ok(Some(page));
+            return Ok(Some(page.value));
         }
-        let read = async {
-            match read_product_page(&self.ports, &slug).await {
-                Ok(page) => page.map(Arc::new).ok_or(Miss::Absent),
-                Err(err) => Err(Miss::Store(err)),
+        let read = Box::pin(self.read_page(&slug));
+        found(kept.pages.try_get_with_by_ref(&slug, read).await).map(|page| page.map(|it| it.value))
+    }
+
+    async fn read_page(&self, slug: &Slug) -> Result<Fresh<Arc<ProductPage>>, Miss> {
+        let key = format!("page/1:{slug}");
+        if let Some(found) = self.shared.find(&key).await
+            && let Some(page) = ProductPage::from_bytes(&found.value)
+        {
+            return Ok(Fresh { value: Arc::new(page), left: found.left });
+        }
+        let page = read_product_page(&self.ports, slug).await.map_err(Miss::Store)?.ok_or(Miss::Absent)?;
+        let left = self.shared.keep(&key, page.to_bytes());
+        Ok(Fresh { value: Arc::new(page), left })
+    }
+
+    /// A page of products as JSON, at most [`FRESH`] old; how much of each is left may be older by as much again. What
+    /// is looked for by words is read anew: there is no end of words.
+    ///
+    /// # Errors
+    /// [`ListProductsError`].
+    pub async fn list(&self, asked: &ListProducts) -> Result<Bytes, ListProductsError> {
+        let query = query(asked)?;
+        let key = query.as_ref().and_then(name_of_list);
+        let (Some(kept), Some(key)) = (&self.kept, key) else { return Ok(self.read_list(query).await?.0) };
+        if let Some(list) = kept.lists.get(&key).await {
+            return Ok(list.value);
+        }
+        let read = Box::pin(async {
+            if let Some(found) = self.shared.find(&key).await {
+                return Ok(Fresh { value: found.value, left: found.left });
             }
-        };
-        found(kept.pages.try_get_with_by_ref(&slug, read).await)
+            let (value, is_empty) = self.read_list(query).await.map_err(Unkept::Failed)?;
+            if is_empty {
+                return Err(Unkept::Empty(value));
+            }
+            let left = self.shared.keep(&key, value.clone());
+            Ok(Fresh { value, left })
+        });
+        match kept.lists.try_get_with_by_ref(&key, read).await {
+            Ok(list) => Ok(list.value),
+            Err(unkept) => match unkept.as_ref() {
+                Unkept::Empty(empty) => Ok(empty.clone()),
+                Unkept::Failed(err) => Err(err.again()),
+            },
+        }
+    }
+
+    /// The JSON, and whether nothing is in it.
+    async fn read_list(&self, query: Option<CardQuery>) -> Result<(Bytes, bool), ListProductsError> {
+        let page = read_list(&self.ports, self, query).await?;
+        let json = serde_json::to_vec(&page).map_err(|err| StoreError::Refused(err.to_string()))?;
+        Ok((json.into(), page.items.is_empty()))
     }
 
     /// How each SKU's stock looked, at most [`FRESH`] ago.
@@ -156,7 +221,7 @@ impl Catalogue {
             Ok(units.first().copied().unwrap_or(0))
         };
         let Some(kept) = &self.kept else { return read.await };
-        kept.available.try_get_with_by_ref(sku, read).await.map_err(|err| again(&err))
+        kept.available.try_get_with_by_ref(sku, read).await.map_err(|err| err.again())
     }
 }
 
@@ -184,18 +249,7 @@ fn found<T>(entry: Result<T, Arc<Miss>>) -> Result<Option<T>, StoreError> {
         Ok(value) => Ok(Some(value)),
         Err(miss) => match miss.as_ref() {
             Miss::Absent => Ok(None),
-            Miss::Store(err) => Err(again(err)),
+            Miss::Store(err) => Err(err.again()),
         },
-    }
-}
-
-/// The error of a read that several callers shared, for each of them.
-fn again(err: &StoreError) -> StoreError {
-    match err {
-        StoreError::Exists { id } => StoreError::Exists { id: id.clone() },
-        StoreError::Changed { id } => StoreError::Changed { id: id.clone() },
-        StoreError::Refused(reason) => StoreError::Refused(reason.clone()),
-        StoreError::Unreadable { id, reason } => StoreError::Unreadable { id: id.clone(), reason: reason.clone() },
-        StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
     }
 }

@@ -1,6 +1,6 @@
 //! What the cache port promises of every way to keep things for a while, and what a real Redis server does beside it.
 mod faults;
-mod redis;
+pub(crate) mod redis;
 pub(crate) mod server;
 
 use std::{future::Future, sync::Arc, time::Duration};

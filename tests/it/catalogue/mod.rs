@@ -4,4 +4,5 @@ mod durable;
 mod import;
 mod offers;
 mod rooms;
+mod shared;
 pub(crate) mod stand;
