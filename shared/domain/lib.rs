@@ -19,6 +19,7 @@ pub mod pricing;
 pub mod problems;
 pub mod promotion;
 pub mod quantity;
+pub mod recommend;
 pub mod rounding;
 pub mod shipping;
 pub mod sku;

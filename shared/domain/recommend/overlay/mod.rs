@@ -1,0 +1,142 @@
+//! What happened since the model was built: a small model of the last hour, laid over the numbers of the large one.
+//!
+//! What must stay true: it depends on the clicks alone, not on the order or number of times that their segments came;
+//! one session weighs as much as a session, however often it clicks.
+mod segment;
+
+use std::collections::HashMap;
+
+use super::{
+    build::{Builder, Stage},
+    click::Click,
+    index::{Item, Layout, Model},
+    params::Params,
+};
+pub use segment::{ID_MAX_BYTES, LiveClick, Segment, SegmentError};
+
+/// Newest sessions that are kept.
+const SESSIONS_MAX: usize = 50_000;
+/// Clicks after which a session is no shopper.
+const CLICKS_MAX: usize = 500;
+/// Newest sessions of an item, and entries of its list.
+const RECENT_MAX: f32 = 64.0;
+const LIST_MAX: f32 = 20.0;
+
+/// Recent sessions beside one model.
+#[derive(Debug)]
+pub struct Overlay {
+    file: Vec<u8>,
+    layout: Option<Layout>,
+    /// Keys of its sessions, by their numbers in `file`.
+    keys: Vec<u64>,
+    /// Numbers in the model of its items, and back, in order.
+    outer: Vec<u32>,
+    inner: Vec<(u32, u32)>,
+    /// Of the model that it lies over.
+    of: (u32, u32, u32),
+}
+
+/// What tells one model from another.
+fn mark(model: &Model<'_>) -> (u32, u32, u32) {
+    (model.items(), model.sessions(), model.newest())
+}
+
+impl Overlay {
+    /// From all segments since `since`, in seconds since 1970.
+    pub fn new<'s>(
+        model: &Model<'_>,
+        params: &Params,
+        segments: impl IntoIterator<Item = &'s Segment>,
+        since: u32,
+    ) -> Overlay {
+        let params = Params {
+            list_norm: 0.0,
+            list_rarity: 0.0,
+            list_length: LIST_MAX,
+            recent: RECENT_MAX,
+            vmis_recent: RECENT_MAX,
+            ..params.clone()
+        };
+        let mut builder = Builder::new(&params);
+        let mut keys = Vec::new();
+        for (key, clicks) in sessions(segments, since) {
+            let ended = clicks.last().map_or(0, |it| it.at);
+            if builder.add(ended, clicks.iter().map(|it| Click { item: &it.item, kind: it.kind })) {
+                keys.push(key);
+            }
+        }
+        let file = builder.finish(Stage::Whole);
+        let mut overlay = Overlay {
+            layout: Layout::read(&file).ok(),
+            file,
+            keys,
+            outer: Vec::new(),
+            inner: Vec::new(),
+            of: mark(model),
+        };
+        let own = overlay.model();
+        let mut next = model.items();
+        let number = |item: u32| {
+            model.find(own.id(Item(item))).map_or_else(
+                || {
+                    next += 1;
+                    next - 1
+                },
+                |it| it.0,
+            )
+        };
+        let outer: Vec<u32> = (0..own.items()).map(number).collect();
+        let mut inner: Vec<(u32, u32)> = outer.iter().zip(0..).map(|(outer, inner)| (*outer, inner)).collect();
+        inner.sort_unstable();
+        (overlay.outer, overlay.inner) = (outer, inner);
+        overlay
+    }
+
+    /// Sessions in it.
+    pub fn sessions(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(super) fn is_of(&self, model: &Model<'_>) -> bool {
+        self.of == mark(model)
+    }
+
+    pub(super) fn model(&self) -> Model<'_> {
+        self.layout.map_or_else(Model::empty, |it| it.model(&self.file))
+    }
+
+    /// The number in the model of an item here.
+    #[inline]
+    pub(super) fn outer(&self, item: u32) -> u32 {
+        self.outer.get(item as usize).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The number here of an item of the model.
+    #[inline]
+    pub(super) fn inner(&self, item: u32) -> Option<u32> {
+        let at = self.inner.binary_search_by_key(&item, |it| it.0).ok()?;
+        self.inner.get(at).map(|it| it.1)
+    }
+
+    pub(super) fn key(&self, session: u32) -> Option<u64> {
+        self.keys.get(session as usize).copied()
+    }
+}
+
+/// Sessions with their clicks in order, each click once; the newest, by the time of their last click.
+fn sessions<'s>(segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> Vec<(u64, Vec<&'s LiveClick>)> {
+    let mut sessions = HashMap::<u64, Vec<&LiveClick>>::new();
+    for click in segments.into_iter().flat_map(|it| &it.clicks).filter(|it| it.at >= since) {
+        sessions.entry(click.session).or_default().push(click);
+    }
+    let mut sessions: Vec<_> = sessions.into_iter().collect();
+    for (_, clicks) in &mut sessions {
+        clicks.sort_by(|one, other| (one.at, &one.item, one.kind).cmp(&(other.at, &other.item, other.kind)));
+        clicks.dedup();
+    }
+    sessions.retain(|(_, clicks)| clicks.len() <= CLICKS_MAX);
+    sessions.sort_by_key(|(key, clicks)| (clicks.last().map(|it| it.at), *key));
+    let surplus = sessions.len().saturating_sub(SESSIONS_MAX);
+    sessions.drain(..surplus);
+    sessions
+}
