@@ -7,6 +7,7 @@
 mod bench;
 mod build;
 mod child;
+mod evaluation;
 mod failure;
 mod handler;
 mod import;
@@ -33,6 +34,7 @@ usage: cargo xtask COMMAND
   test [SUITE] [FILTER…]     every check, or one suite of them (`test --help` lists the suites)
   prove [--seeds N]          what the shop promises about exactness, for many seeds (`prove --help` says what)
   verify [--url URL]         a running shop's store, checked against its invariants
+  evaluate, tune, shoppers, fuzz   the recommender on files of clicks (each says more with --help)
   bench [--json]             what the shop promises about speed, measured
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
 ";
@@ -57,6 +59,7 @@ fn command(mut args: Parser) -> Result<(), Failure> {
             Some("replay") => replay::main(args),
             Some("prove") => prove::main(args),
             Some("verify") => verify::main(args),
+            Some(name @ ("evaluate" | "tune" | "shoppers" | "fuzz")) => evaluation::main(name, args),
             Some("stage") => stage::main(args),
             Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),

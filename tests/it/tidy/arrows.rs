@@ -40,7 +40,8 @@ const KNOWN_IN: &[(&str, &[&str])] = &[
 
 /// Files of the root package that the arrows are about; `main.rs` may know all.
 fn is_ours(path: &str) -> bool {
-    (path.starts_with("functions/") || path.starts_with("shared/")) && !path.starts_with("shared/domain/")
+    let crates = ["shared/domain/", "shared/model_file/"];
+    (path.starts_with("functions/") || path.starts_with("shared/")) && !crates.iter().any(|it| path.starts_with(it))
 }
 
 fn part(module: &[String]) -> Option<&str> {

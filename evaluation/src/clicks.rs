@@ -1,0 +1,87 @@
+//! Files of clicks: `SessionId ItemId Time`, tab-separated, with a line of headings; seconds since 1970.
+use std::{collections::HashMap, fs, path::Path};
+
+use offpeak_domain::recommend::{Builder, Click, Kind};
+
+use crate::failure::Failure;
+
+/// One session: when each click was, and on what, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Session<'a> {
+    pub(crate) clicks: Vec<(u32, Click<'a>)>,
+}
+
+impl Session<'_> {
+    pub(crate) fn ended(&self) -> u32 {
+        self.clicks.last().map_or(0, |it| it.0)
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|err| Failure::file("read", path, &err))
+}
+
+/// The sessions of a file, by the time of their last click. A fourth column may say what was done: `view`, `cart` or
+/// `purchase`.
+pub(crate) fn sessions<'a>(text: &'a str, path: &Path) -> Result<Vec<Session<'a>>, Failure> {
+    let mut number = HashMap::<&str, usize>::new();
+    let mut sessions: Vec<Session<'_>> = Vec::new();
+    for (line, row) in text.lines().enumerate().skip(1).filter(|(_, row)| !row.is_empty()) {
+        let (session, time, click) = row_of(row)
+            .ok_or_else(|| Failure::new(format!("{}, line {}: no session, item and time", path.display(), line + 1)))?;
+        let at = *number.entry(session).or_insert(sessions.len());
+        if at == sessions.len() {
+            sessions.push(Session::default());
+        }
+        sessions[at].clicks.push((time, click));
+    }
+    for session in &mut sessions {
+        session.clicks.sort_by_key(|it| it.0);
+    }
+    sessions.sort_by_key(Session::ended);
+    Ok(sessions)
+}
+
+fn row_of(row: &str) -> Option<(&str, u32, Click<'_>)> {
+    let mut columns = row.split('\t');
+    let (session, item, time) = (columns.next()?, columns.next()?, columns.next()?);
+    let whole = time.split('.').next()?.parse().ok()?;
+    let kind = match columns.next() {
+        None | Some("view") => Kind::View,
+        Some("cart") => Kind::Cart,
+        Some("purchase") => Kind::Purchase,
+        Some(_) => return None,
+    };
+    let known = !session.is_empty() && !item.is_empty();
+    known.then_some((session, whole, Click { item, kind }))
+}
+
+/// A builder that has seen these sessions.
+pub(crate) fn fill(mut builder: Builder, sessions: &[Session<'_>]) -> Builder {
+    for session in sessions {
+        builder.add(session.ended(), session.clicks.iter().map(|it| it.1));
+    }
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_in_time_order_and_so_are_their_clicks() {
+        let text = "SessionId\tItemId\tTime\n7\ta\t30.0\n7\tb\t10.9\n8\tc\t20\tcart\n";
+        let sessions = sessions(text, Path::new("x")).unwrap();
+        assert_eq!(sessions.iter().map(Session::ended).collect::<Vec<_>>(), [20, 30]);
+        assert_eq!(sessions[0].clicks, [(20, Click { item: "c", kind: Kind::Cart })]);
+        assert_eq!(sessions[1].clicks, [(10, Click::view("b")), (30, Click::view("a"))]);
+    }
+
+    #[test]
+    fn a_row_that_is_none_is_named() {
+        for bad in ["7\ta", "7\ta\tnoon", "\ta\t1", "7\ta\t1\tlook"] {
+            let text = format!("SessionId\tItemId\tTime\n7\ta\t1\n{bad}\n");
+            assert!(sessions(&text, Path::new("x")).unwrap_err().to_string().contains("line 3"), "{bad}");
+        }
+    }
+}
