@@ -14,6 +14,7 @@ use crate::shared::{
         mail_files::{self, MailFiles},
         mail_message::Sender,
         memory_cache::{MemoryCache, NoCache},
+        object_storage::{self, Place, StoredObjects},
         oidc::Oidc,
         redis_cache::{self, RedisCache},
         sandbox_payments::SandboxPayments,
@@ -24,7 +25,7 @@ use crate::shared::{
         system::{RandomIds, SystemClock},
         tax_http::{self, TaxHttp},
     },
-    config::{BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, PaymentsConfig, StoreConfig},
+    config::{BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, ObjectsConfig, PaymentsConfig, StoreConfig},
     host::{
         call::Call,
         problem::{Problem, chain},
@@ -38,6 +39,7 @@ use crate::shared::{
         identity::{Caller, Identity},
         inventory::InventoryFeed,
         mail::Mail,
+        objects::Objects,
         payments::Payments,
     },
 };
@@ -77,6 +79,7 @@ impl App {
             cache: cache(&config.cache, clock.clone())?,
             payments: payments(&config.payments, &client)?,
             mail: mail(&config.mail, clock.clone())?,
+            objects: objects(&config.objects, &client),
             taxes: Arc::new(TaxHttp::new(client.clone(), tax_http::PATIENCE)),
             clock,
             ids: Arc::new(RandomIds),
@@ -192,4 +195,18 @@ fn mail(config: &MailConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Mail>, A
             Ok(Arc::new(Smtp::new(relay, sender(from)?, clock, smtp::PATIENCE)))
         }
     }
+}
+
+fn objects(config: &ObjectsConfig, client: &HttpClient) -> Arc<dyn Objects> {
+    let place = match config.clone() {
+        ObjectsConfig::Folder { folder } => Place::Folder(folder),
+        ObjectsConfig::Azure { endpoint, container, key, client_id, identity } => {
+            let credential = match key {
+                Some(key) => object_storage::Credential::Key(key.0),
+                None => object_storage::Credential::ManagedIdentity { client_id, endpoint: identity },
+            };
+            Place::Azure(object_storage::Account { endpoint, container, credential })
+        }
+    };
+    Arc::new(StoredObjects::new(place, client.clone(), object_storage::PATIENCE))
 }

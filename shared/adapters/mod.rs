@@ -7,6 +7,7 @@ pub mod mail_files;
 pub mod mail_message;
 pub mod memory;
 pub mod memory_cache;
+pub mod object_storage;
 pub mod oidc;
 pub mod redis_cache;
 pub mod sandbox_payments;

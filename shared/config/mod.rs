@@ -4,12 +4,14 @@
 //! `OFFPEAK_MODE=local` (set by the dev host, never in the cloud) fills in an adapter for every port; without
 //! it every port must name its own.
 mod cache;
+mod objects;
 
 use std::{fmt, path::PathBuf};
 
 use url::Url;
 
 pub use cache::{CacheConfig, RedisIdentity};
+pub use objects::ObjectsConfig;
 
 /// Every setting the handler knows, parsed.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub struct Config {
     pub payments: PaymentsConfig,
     pub identity: IdentityConfig,
     pub mail: MailConfig,
+    pub objects: ObjectsConfig,
     /// A feed that says what is on the shelves; none unless it is named.
     pub inventory: Option<Url>,
 }
@@ -121,6 +124,7 @@ impl Config {
             payments: reader.payments(),
             identity: reader.identity(),
             mail: reader.mail(),
+            objects: reader.objects(),
             inventory: reader.inventory(),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(reader.faults)) }
@@ -215,15 +219,21 @@ impl Reader<'_> {
         let regions = self.text("OFFPEAK_COSMOS_REGIONS").unwrap_or_default();
         let regions = regions.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
         let key = self.text("OFFPEAK_COSMOS_KEY").map(Secret);
+        self.identity_or_emulator(&endpoint, key.as_ref(), ["OFFPEAK_COSMOS_ENDPOINT", "OFFPEAK_COSMOS_KEY"]);
+        StoreConfig::Cosmos { endpoint, database, regions, key, client_id: self.text("AZURE_CLIENT_ID") }
+    }
+
+    /// An account takes the app's identity over TLS; a key is for an emulator on this machine.
+    fn identity_or_emulator(&mut self, endpoint: &Url, key: Option<&Secret>, names: [&str; 2]) {
+        let [endpoint_name, key_name] = names;
         let here = matches!(endpoint.host_str(), Some("127.0.0.1" | "localhost"));
         if key.is_some() && !here {
             let advice = "an account takes the app's managed identity, with a data role";
-            self.faults.push(format!("OFFPEAK_COSMOS_KEY is for an emulator on this machine only: {advice}"));
+            self.faults.push(format!("{key_name} is for an emulator on this machine only: {advice}"));
         }
-        if key.is_none() && endpoint != nowhere() && endpoint.scheme() != "https" {
-            self.faults.push("OFFPEAK_COSMOS_ENDPOINT is not https, so no token may be sent to it".to_owned());
+        if key.is_none() && *endpoint != nowhere() && endpoint.scheme() != "https" {
+            self.faults.push(format!("{endpoint_name} is not https, so no token may be sent to it"));
         }
-        StoreConfig::Cosmos { endpoint, database, regions, key, client_id: self.text("AZURE_CLIENT_ID") }
     }
 
     fn bus(&mut self) -> BusConfig {

@@ -8,9 +8,8 @@ fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigFaults> {
 #[test]
 fn without_local_mode_every_adapter_is_missed_at_once() {
     let faults = read(&[]).unwrap_err().0;
-    for name in
-        ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_CACHE", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"]
-    {
+    let ports = ["STORE", "BUS", "CACHE", "PAYMENTS", "IDENTITY", "MAIL", "OBJECTS"];
+    for name in ports.map(|it| format!("OFFPEAK_{it}")) {
         assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name} is missing"))), "{name}: {faults:?}");
     }
 }
@@ -75,6 +74,29 @@ fn redis_takes_an_identity_and_on_this_machine_a_password() {
     check("https://shop.example", "", Some("OFFPEAK_REDIS_URL is not rediss"));
     check("", "", Some("OFFPEAK_REDIS_URL is missing"));
     check("redis://127.0.0.1", "maybe", Some("OFFPEAK_REDIS_CLUSTER is `maybe`"));
+}
+
+#[test]
+fn objects_take_an_identity_and_on_this_machine_a_key() {
+    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_OBJECTS", "azure")];
+    let check = |settings: &[(&str, &str)], fault: Option<&str>| match (read(&[&local, settings].concat()), fault) {
+        (Ok(config), None) => {
+            let ObjectsConfig::Azure { container, .. } = &config.objects else { panic!("{:?}", config.objects) };
+            assert_eq!(container, "offpeak");
+            assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        }
+        (Err(faults), Some(fault)) => {
+            assert!(matches!(&faults.0[..], [one] if one.starts_with(fault)), "{faults:?}");
+        }
+        (read, fault) => panic!("{read:?} is not {fault:?}"),
+    };
+    let (cloud, here) = ("https://shop.blob.core.windows.net/", "http://127.0.0.1:10000/devstoreaccount1");
+    let (endpoint, key) = ("OFFPEAK_OBJECTS_ENDPOINT", ("OFFPEAK_OBJECTS_KEY", "hunter2"));
+    check(&[(endpoint, cloud)], None);
+    check(&[(endpoint, here), key], None);
+    check(&[(endpoint, cloud), key], Some("OFFPEAK_OBJECTS_KEY is for an emulator"));
+    check(&[(endpoint, here)], Some("OFFPEAK_OBJECTS_ENDPOINT is not https"));
+    check(&[("OFFPEAK_OBJECTS_CONTAINER", "")], Some("OFFPEAK_OBJECTS_ENDPOINT is missing"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod price_lists;
 pub mod products;
 pub mod promo_use;
 pub mod promotions;
+pub mod publications;
 pub mod purchases;
 pub mod rejected_updates;
 pub mod settings;

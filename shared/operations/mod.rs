@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod payment_events;
 pub mod product_view;
 pub mod promotions;
+pub mod publications;
 pub mod readiness;
 pub mod rejected_updates;
 pub mod send_email;

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod inventory;
 pub mod limits;
 pub mod mail;
+pub mod objects;
 pub mod payments;
 pub mod taxes;
 
@@ -21,6 +22,7 @@ pub struct Ports {
     pub cache: Arc<dyn cache::Cache>,
     pub payments: Arc<dyn payments::Payments>,
     pub mail: Arc<dyn mail::Mail>,
+    pub objects: Arc<dyn objects::Objects>,
     pub taxes: Arc<dyn taxes::Taxes>,
     pub clock: Arc<dyn clock::Clock>,
     pub ids: Arc<dyn clock::Ids>,

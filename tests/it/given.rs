@@ -15,6 +15,8 @@ pub(crate) const PYTHON: &str = "OFFPEAK_PYTHON";
 /// A Redis server; its client `redis-cli` lies beside it.
 pub(crate) const REDIS: &str = "OFFPEAK_REDIS_SERVER";
 pub(crate) const COSMOS_EMULATOR: &str = "OFFPEAK_COSMOS_EMULATOR";
+/// Azurite's blob service, a script for `node`.
+pub(crate) const AZURITE: &str = "OFFPEAK_AZURITE";
 
 /// The path that this variable holds.
 ///

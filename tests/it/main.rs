@@ -15,6 +15,7 @@ mod documents_contract;
 mod given;
 mod host;
 mod mail_contract;
+mod objects_contract;
 mod payments;
 mod promotions;
 #[cfg(feature = "proof")]

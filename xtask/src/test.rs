@@ -127,7 +127,7 @@ fn tests(suite: Suite, filters: &[String]) -> Result<(), Failure> {
 
 /// Builds and lays out all that tests start, and says where it is, as environment variables.
 fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
-    let python = tools::python()?;
+    let (python, azurite) = (tools::python()?, tools::azurite()?);
     let redis = tools::redis()?;
     let handler = build::build(build::HANDLER, "dev")?.program("handler")?;
     let staged = workspace::target().join("stage-test");
@@ -140,6 +140,7 @@ fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
         ("OFFPEAK_XTASK", built.program("xtask")?),
         ("OFFPEAK_PYTHON", python),
         ("OFFPEAK_REDIS_SERVER", redis),
+        ("OFFPEAK_AZURITE", azurite),
         ("OFFPEAK_COSMOS_EMULATOR", build::cosmos_emulator()?),
     ])
 }

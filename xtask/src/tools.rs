@@ -1,7 +1,7 @@
 //! Programs that tests and bench talk to. What is missing is installed when the machine lets us;
 //! otherwise the command stops and says what to type. Nothing is ever skipped.
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -61,6 +61,33 @@ pub(crate) fn python() -> Result<PathBuf, Failure> {
     match install.status() {
         Ok(status) if status.success() => Ok(python),
         _ => Err(Failure::new(format!("type: {} -m pip install {}", python.display(), PACKAGES.join(" ")))),
+    }
+}
+
+/// Plays Azure Blob Storage in tests.
+const AZURITE: &str = "azurite@3.35.0";
+
+/// Azurite's blob service, a script for `node`, in a folder of its own under the build output; installed once.
+pub(crate) fn azurite() -> Result<PathBuf, Failure> {
+    let place = workspace::target().join("tools").join("azurite");
+    let package = place.join("node_modules").join("azurite");
+    let script = package.join("dist/src/blob/main.js");
+    let version = AZURITE.rsplit('@').next().unwrap_or_default();
+    let is_this = |text: String| text.contains(&format!("\"version\": \"{version}\""));
+    if script.is_file() && fs::read_to_string(package.join("package.json")).is_ok_and(is_this) {
+        return Ok(script);
+    }
+    for (program, debian) in [("node", "nodejs"), ("npm", "npm")] {
+        if !found(program) {
+            system_package(debian, program)?;
+        }
+    }
+    println!("tools: {AZURITE} for the tests, in {}", place.display());
+    fs::create_dir_all(&place).map_err(Failure::file("make", &place))?;
+    let arguments = ["install", "--no-audit", "--no-fund", "--omit=optional", "--loglevel=error", "--prefix"];
+    match Command::new("npm").args(arguments).arg(&place).arg(AZURITE).status() {
+        Ok(status) if status.success() && script.is_file() => Ok(script),
+        _ => Err(Failure::new(format!("type: npm {} {} {AZURITE}", arguments.join(" "), place.display()))),
     }
 }
 

@@ -19,6 +19,7 @@ use offpeak::shared::{
     adapters::{
         http_client::HttpClient,
         memory_cache::MemoryCache,
+        object_storage::StoredObjects,
         sandbox_payments::SandboxPayments,
         sqlite::SqliteDocuments,
         system::{RandomIds, SystemClock},
@@ -75,6 +76,7 @@ async fn measured(combine: bool, buyers: usize, holds: usize) -> Result<Value, B
         bus: Arc::new(Nobody),
         payments: Arc::new(SandboxPayments::new(HttpClient::default(), &"http://127.0.0.1:9/".parse()?, "")?),
         mail: Arc::new(Nobody),
+        objects: Arc::new(StoredObjects::in_memory()),
         taxes: Arc::new(TaxHttp::new(HttpClient::default(), tax_http::PATIENCE)),
         cache: Arc::new(MemoryCache::new(clock.clone())),
         clock: clock.clone(),

@@ -21,6 +21,7 @@ use offpeak::shared::{
     adapters::{
         http_client::HttpClient,
         memory_cache::MemoryCache,
+        object_storage::StoredObjects,
         sandbox_payments::SandboxPayments,
         sqlite::SqliteDocuments,
         system::{RandomIds, SystemClock},
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bus: Arc::new(Taken),
         payments: Arc::new(payments),
         mail: Arc::new(Taken),
+        objects: Arc::new(StoredObjects::in_memory()),
         taxes: Arc::new(TaxHttp::new(HttpClient::default(), tax_http::PATIENCE)),
         cache: Arc::new(MemoryCache::new(clock.clone())),
         clock,

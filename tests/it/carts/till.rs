@@ -15,8 +15,8 @@ use offpeak::{
     functions::ROOMS,
     shared::{
         adapters::{
-            http_client::HttpClient, memory::MemoryDocuments, memory_cache::MemoryCache, system::RandomIds,
-            tax_http::TaxHttp,
+            http_client::HttpClient, memory::MemoryDocuments, memory_cache::MemoryCache, object_storage::StoredObjects,
+            system::RandomIds, tax_http::TaxHttp,
         },
         app::App,
         host::{
@@ -93,6 +93,7 @@ impl Till {
             bus: Arc::clone(&world) as Arc<dyn Bus>,
             payments: Arc::clone(&self.provider) as Arc<dyn Payments>,
             mail: world,
+            objects: Arc::new(StoredObjects::in_memory()),
             taxes: Arc::new(TaxHttp::new(HttpClient::default(), Duration::from_millis(300))),
             cache: Arc::new(MemoryCache::new(Arc::clone(&self.clock) as Arc<dyn Clock>)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

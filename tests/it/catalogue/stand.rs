@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory::MemoryDocuments, memory_cache::NoCache},
+    adapters::{memory::MemoryDocuments, memory_cache::NoCache, object_storage::StoredObjects},
     operations::import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
     ports::{
         Ports,
@@ -56,6 +56,7 @@ impl Stand {
             bus: Arc::clone(&nowhere) as Arc<dyn Bus>,
             payments: Arc::clone(&nowhere) as Arc<dyn Payments>,
             mail: Arc::clone(&nowhere) as Arc<dyn Mail>,
+            objects: Arc::new(StoredObjects::in_memory()),
             taxes: Arc::clone(&nowhere) as Arc<dyn Taxes>,
             cache: Arc::new(NoCache),
             clock,

@@ -3,7 +3,7 @@
 //! them ([`stripe`]).
 mod sandbox;
 mod stripe;
-mod stub;
+pub(crate) mod stub;
 
 use offpeak::shared::ports::payments::{
     Authorise, Movement, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState,

@@ -9,20 +9,20 @@ use tokio::{
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// Method and path, e.g. `POST /v1/refunds`.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// Names in small letters.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Sent {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(it, _)| it == name).map_or("", |(_, value)| value)
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
@@ -30,15 +30,15 @@ impl Sent {
 /// Status and JSON, or `None`: the connection ends without a byte.
 type Answer = Box<dyn Fn(&Sent) -> Option<(u16, Value)> + Send + Sync>;
 
-pub(super) struct Stub {
-    pub(super) url: String,
+pub(crate) struct Stub {
+    pub(crate) url: String,
     sent: Arc<Mutex<Vec<Sent>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Stub {
     #[expect(clippy::disallowed_methods, reason = "a server beside the test; aborted with it")]
-    pub(super) async fn start(answer: impl Fn(&Sent) -> Option<(u16, Value)> + Send + Sync + 'static) -> Stub {
+    pub(crate) async fn start(answer: impl Fn(&Sent) -> Option<(u16, Value)> + Send + Sync + 'static) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -51,7 +51,7 @@ impl Stub {
         Stub { url, sent, task }
     }
 
-    pub(super) fn sent(&self) -> Vec<Sent> {
+    pub(crate) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().clone()
     }
 }

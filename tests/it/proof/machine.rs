@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::memory_cache::NoCache,
+    adapters::{memory_cache::NoCache, object_storage::StoredObjects},
     app::App,
     operations::Shop,
     ports::{
@@ -49,6 +49,7 @@ impl Process {
             bus: Arc::clone(&ports) as Arc<dyn Bus>,
             payments: Arc::clone(&ports) as Arc<dyn Payments>,
             mail: Arc::clone(&ports) as Arc<dyn Mail>,
+            objects: Arc::new(StoredObjects::in_memory()),
             taxes: Arc::clone(&ports) as Arc<dyn Taxes>,
             cache: Arc::new(NoCache),
             clock: Arc::new(world.clock.skewed(skew)),

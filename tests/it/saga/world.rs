@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory::MemoryDocuments, memory_cache::MemoryCache},
+    adapters::{memory::MemoryDocuments, memory_cache::MemoryCache, object_storage::StoredObjects},
     operations::{
         Shop,
         carts::{create_cart, set_cart_line},
@@ -126,6 +126,7 @@ impl World {
             bus: Arc::clone(&process) as Arc<dyn Bus>,
             payments: Arc::clone(&process) as Arc<dyn Payments>,
             mail: Arc::clone(&process) as Arc<dyn Mail>,
+            objects: Arc::new(StoredObjects::in_memory()),
             taxes: Arc::clone(&process) as Arc<dyn Taxes>,
             cache: Arc::new(MemoryCache::new(Arc::clone(&self.clock) as Arc<dyn Clock>)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

@@ -33,6 +33,7 @@ const KNOWN_IN: &[(&str, &[&str])] = &[
     ("lettre", &["shared/adapters/"]),
     ("azure_credentials", &["shared/adapters/"]),
     ("redis", &["shared/adapters/redis_cache/"]),
+    ("object_store", &["shared/adapters/object_storage/"]),
     ("reqwest", &["shared/adapters/", "shared/app.rs"]),
     ("jsonwebtoken", &["shared/adapters/", "shared/host/"]),
     ("moka", &["shared/operations/", "shared/adapters/"]),

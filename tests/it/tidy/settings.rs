@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{File, rust, tree};
 
 /// Set by the Functions host itself; nobody configures them.
-const GIVEN_BY_HOST: &[&str] = &["FUNCTIONS_CUSTOMHANDLER_PORT"];
+const GIVEN_BY_HOST: &[&str] = &["FUNCTIONS_CUSTOMHANDLER_PORT", "IDENTITY_ENDPOINT"];
 /// Read by the Functions host, not by us.
 const READ_BY_HOST: &[&str] = &["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
 
