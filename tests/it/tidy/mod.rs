@@ -4,6 +4,7 @@
 mod arrows;
 mod bindings;
 mod crates;
+mod host_json;
 mod orphans;
 mod promises;
 mod rust;
