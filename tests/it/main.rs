@@ -16,6 +16,7 @@ mod given;
 mod host;
 mod mail_contract;
 mod objects_contract;
+mod package;
 mod payments;
 mod promotions;
 #[cfg(feature = "proof")]

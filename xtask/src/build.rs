@@ -59,7 +59,7 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Where the shop runs: Linux on x64, as a Functions host image.
-const SHIPPED_TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const SHIPPED_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The handler as it is shipped: optimised as a whole, and linked with its C library, so that it runs on
 /// any image.

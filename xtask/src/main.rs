@@ -11,6 +11,7 @@ mod evaluation;
 mod failure;
 mod handler;
 mod import;
+mod package;
 mod prove;
 mod replay;
 mod run;
@@ -37,6 +38,7 @@ usage: cargo xtask COMMAND
   evaluate, tune, shoppers, fuzz   the recommender on files of clicks (each says more with --help)
   bench [--json]             what the shop promises about speed, measured
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
+  package [--profile P]      the zip that is deployed, linked statically (`package --help` says more)
 ";
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn command(mut args: Parser) -> Result<(), Failure> {
             Some("verify") => verify::main(args),
             Some(name @ ("evaluate" | "tune" | "shoppers" | "fuzz")) => evaluation::main(name, args),
             Some("stage") => stage::main(args),
+            Some("package") => package::main(args),
             Some(child::COMMAND) => child::main(args),
             _ => Err(Failure::usage(format!("there is no command {}\n\n{HELP}", name.display()))),
         },

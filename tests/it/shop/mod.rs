@@ -10,6 +10,7 @@ pub(crate) mod client;
 mod crowd;
 mod faults;
 mod orders;
+mod packaged;
 mod platform;
 mod processes;
 mod replayed;
@@ -53,13 +54,15 @@ pub(crate) struct Options {
     pub(crate) goods: Goods,
     /// More words for `xtask run`.
     pub(crate) arguments: Vec<String>,
+    /// The staged app, if it is not the one that all tests run.
+    pub(crate) stage: Option<PathBuf>,
     /// Settings, as environment variables.
     pub(crate) settings: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { flex: None, goods: Goods::Seed, arguments: Vec::new(), settings: Vec::new() }
+        Options { flex: None, goods: Goods::Seed, arguments: Vec::new(), stage: None, settings: Vec::new() }
     }
 }
 
@@ -188,7 +191,8 @@ pub(crate) fn run(data: &Path, options: &Options) -> Command {
         }
     }
     command.args(&options.arguments).envs(options.settings.iter().map(|(name, value)| (name, value)));
-    command.env(given::STAGE, given::path(given::STAGE)).env(given::DEVHOST, given::path(given::DEVHOST));
+    let stage = options.stage.clone().unwrap_or_else(|| given::path(given::STAGE));
+    command.env(given::STAGE, stage).env(given::DEVHOST, given::path(given::DEVHOST));
     command.stdin(Stdio::null());
     command
 }

@@ -27,7 +27,7 @@ const TWICE: &[(&str, &str)] = &[
 const OLD_AZURE: &str = "by http-types under azure_core 0.21, which the Service Bus client needs";
 
 /// The packages that a program of ours links, each with its versions.
-fn linked(package: &str) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn linked(package: &str) -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut tree = Command::new(cargo);
     tree.current_dir(env!("CARGO_MANIFEST_DIR")).args(["tree", "--locked", "--offline", "-p", package]);

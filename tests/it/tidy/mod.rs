@@ -3,7 +3,7 @@
 //! something planted, so that a rule which has gone blind is noticed.
 mod arrows;
 mod bindings;
-mod crates;
+pub(crate) mod crates;
 mod host_json;
 mod orphans;
 mod promises;
