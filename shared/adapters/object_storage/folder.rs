@@ -2,7 +2,7 @@
 //! because a file system has no way to replace a file only if it is as it was seen.
 use std::{
     fs::{self, File, OpenOptions},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
@@ -57,7 +57,7 @@ async fn replace(
     etag(name, done.e_tag)
 }
 
-fn lock(root: &PathBuf) -> Result<File, ObjectError> {
+fn lock(root: &Path) -> Result<File, ObjectError> {
     let open = || {
         let file = OpenOptions::new().create(true).append(true).open(root.join(LOCK))?;
         file.lock()?;
@@ -66,7 +66,7 @@ fn lock(root: &PathBuf) -> Result<File, ObjectError> {
     open().map_err(|err: std::io::Error| unusable(root, err.into()))
 }
 
-fn unusable(root: &std::path::Path, err: Box<dyn std::error::Error + Send + Sync>) -> ObjectError {
+fn unusable(root: &Path, err: Box<dyn std::error::Error + Send + Sync>) -> ObjectError {
     super::failure::explained(&root.display().to_string(), "the folder cannot be used; see OFFPEAK_DATA", err)
 }
 
