@@ -6,8 +6,10 @@
 #![expect(clippy::cast_possible_truncation, reason = "items, sessions and places are u32 by the format of the file")]
 
 mod answer;
+mod assemble;
 mod build;
 mod click;
+mod gate;
 mod hash;
 mod index;
 pub mod metrics;
@@ -19,8 +21,10 @@ mod surface;
 mod tests;
 
 pub use answer::{LIMIT_MAX, SESSION_MAX, Tuning, recommend};
+pub use assemble::{Assembler, IDLE_SECONDS};
 pub use build::{Builder, STEPS_MAX, Stage};
 pub use click::{Click, Kind};
+pub use gate::{Comparison, Verdict};
 pub use hash::xxh64;
 pub use index::{IndexError, Item, Layout, Model, VERSION, seal};
 pub use overlay::{ID_MAX_BYTES, LiveClick, Overlay, Segment, SegmentError};

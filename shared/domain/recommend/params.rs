@@ -129,8 +129,8 @@ impl Default for Params {
     fn default() -> Params {
         Params {
             context: 12.0,
-            recent: 200.0,
-            neighbours: 200.0,
+            recent: 100.0,
+            neighbours: 150.0,
             context_decay: 4.0,
             rarity: 3.0,
             length: 0.4,

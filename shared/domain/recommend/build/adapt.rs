@@ -37,6 +37,7 @@ const TRIED: &[&str] = &[
     "backward",
     "sharpness",
     "neighbours",
+    "recent",
     "anchor_decay",
     "lists_context_decay",
     "seen_factor",

@@ -25,6 +25,8 @@ pub const STEPS_MAX: usize = 64;
 /// Items that a model can hold: a step keeps two bits for what was done.
 const ITEMS_MAX: usize = 1 << 30;
 
+/// Sessions of an item that are kept at least, so that a model can be asked to look at more than it was built for.
+const POSTINGS_MIN: usize = 400;
 const NONE: u32 = u32::MAX;
 /// Entries of a list in the file that answers before the whole model is there.
 const FIRST_STAGE_LIST: f32 = 20.0;
@@ -230,7 +232,7 @@ fn parts(
     let (returns, norm) = (log.returns().to_bits(), params.list_norm.to_bits());
     parts[Section::Facts as usize] = numbers([kept as u32, log.newest(), postings.events(), shift, returns, norm]);
     if stage == Stage::Whole {
-        let most = count(params.recent.max(params.vmis_recent)).max(1);
+        let most = count(params.recent).max(POSTINGS_MIN);
         let (ends, all) = postings.bytes(items, most);
         parts[Section::PostingEnds as usize] = ends;
         parts[Section::Postings as usize] = all;

@@ -49,14 +49,8 @@ impl Overlay {
         segments: impl IntoIterator<Item = &'s Segment>,
         since: u32,
     ) -> Overlay {
-        let params = Params {
-            list_norm: 0.0,
-            list_rarity: 0.0,
-            list_length: LIST_MAX,
-            recent: RECENT_MAX,
-            vmis_recent: RECENT_MAX,
-            ..params.clone()
-        };
+        let params =
+            Params { list_norm: 0.0, list_rarity: 0.0, list_length: LIST_MAX, recent: RECENT_MAX, ..params.clone() };
         let mut builder = Builder::new(&params);
         let mut keys = Vec::new();
         for (key, clicks) in sessions(segments, since) {
