@@ -40,6 +40,12 @@ impl Task {
         if self.novel { Params::novel() } else { Params::default() }
     }
 
+    /// What a model is built with: the baseline looks at more sessions than the hybrid.
+    pub(crate) fn built_with(self, params: &Params) -> Params {
+        let recent = if self.vmis { params.vmis_recent } else { params.recent };
+        Params { recent, ..params.clone() }
+    }
+
     const fn seen(self) -> Seen {
         if self.novel { Seen::Hidden } else { Seen::Shown }
     }
@@ -155,7 +161,8 @@ pub(crate) fn main(args: Parser) -> Result<(), Failure> {
     let test = clicks::sessions(&test, &options.test)?;
     let start = Instant::now();
     let train = clicks::sessions(&train, &options.train)?;
-    let builder = clicks::fill(Builder::new(given.as_ref().unwrap_or(&Params::default())), &train);
+    let built_with = options.task.built_with(given.as_ref().unwrap_or(&Params::default()));
+    let builder = clicks::fill(Builder::new(&built_with), &train);
     let file = match &given {
         None if !options.task.vmis => builder.finish_fitted(),
         _ => builder.finish(Stage::Whole),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lexopt::{Arg, Parser, ValueExt as _};
-use offpeak_domain::recommend::{Builder, Item, Live, Params, Prepared, Scratch, Seen, Stage, hybrid, metrics::PLACES};
+use offpeak_domain::recommend::{Builder, Item, Live, Params, Prepared, Scratch, Seen, hybrid, metrics::PLACES};
 use offpeak_model_file::ModelFile;
 
 use crate::{
@@ -96,14 +96,14 @@ type Ids = Vec<String>;
 fn real(train: &Path, test: &Path) -> Result<(Vec<u8>, Vec<Ids>), Failure> {
     let (train_text, test_text) = (clicks::read(train)?, clicks::read(test)?);
     let sessions = clicks::sessions(&train_text, train)?;
-    let file = clicks::fill(Builder::new(&Params::default()), &sessions).finish(Stage::Whole);
+    let file = clicks::fill(Builder::new(&Params::default()), &sessions).finish_fitted();
     let asked = clicks::sessions(&test_text, test)?;
     let ids = |it: &clicks::Session<'_>| it.clicks.iter().map(|it| it.1.item.to_owned()).collect();
     Ok((file, asked.iter().map(ids).collect()))
 }
 
 fn synthetic(shoppers: Shoppers) -> (Vec<u8>, Vec<Ids>) {
-    let file = shoppers::fill(Builder::new(&Params::default()), shoppers).finish(Stage::Whole);
+    let file = shoppers::fill(Builder::new(&Params::default()), shoppers).finish_fitted();
     let others = Shoppers { sessions: QUERIES, seed: shoppers.seed + 1, ..shoppers };
     (file, others.walk().map(|it| it.into_iter().map(|it| it.item).collect()).collect())
 }

@@ -98,7 +98,8 @@ struct Built {
 impl Judge<'_> {
     fn score(&self, params: &Params, built: &mut Option<Built>) -> Result<(f64, f64, f64), Failure> {
         if built.as_ref().is_none_or(|it| !same_file(&it.params, params)) {
-            let file = clicks::fill(Builder::new(params), &self.train).finish(Stage::Whole);
+            let with = self.task.built_with(params);
+            let file = clicks::fill(Builder::new(&with), &self.train).finish(Stage::Whole);
             *built = Some(Built { params: params.clone(), file });
         }
         let Some(built) = built else { return Ok((0.0, 0.0, 0.0)) };

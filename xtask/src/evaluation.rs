@@ -1,6 +1,6 @@
 //! `evaluate`, `tune` and `shoppers`: the recommender on files of clicks. They are a program of their own, optimised,
 //! which this command builds and becomes the caller of.
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use lexopt::Parser;
 
@@ -10,9 +10,13 @@ const PROGRAM: &[&str] = &["-p", "evaluation", "--bin", "evaluation"];
 /// Optimised; nothing but the domain is compiled for it.
 const PROFILE: &str = "evaluation";
 
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    build::build(PROGRAM, PROFILE)?.program("evaluation")
+}
+
 /// Runs one of the program's commands with the caller's own words.
 pub(crate) fn main(command: &str, mut args: Parser) -> Result<(), Failure> {
-    let program = build::build(PROGRAM, PROFILE)?.program("evaluation")?;
+    let program = program()?;
     let mut run: Command = child::command(&program)?;
     run.arg(command).args(args.raw_args()?);
     let status = run.status().map_err(Failure::file("start", &program))?;

@@ -6,6 +6,7 @@ mod cart;
 mod load;
 mod orders;
 mod pricing;
+mod recommendations;
 mod server;
 mod size;
 mod start;
@@ -19,15 +20,17 @@ use std::{
 
 use lexopt::{Arg, Parser};
 
-use self::{server::Handler, table::Table};
-use crate::{build, failure::Failure, handler, tools};
+use self::{recommendations::Clicks, server::Handler, table::Table};
+use crate::{build, evaluation, failure::Failure, handler, tools};
 
 const HELP: &str = "\
-usage: cargo xtask bench [--json] [--quick] [--dist]
+usage: cargo xtask bench [--json] [--quick] [--dist] [--only PART] [--train FILE --test FILE]
 
   --json      the same figures as JSON
   --quick     fewer and shorter rounds, to see that it works
   --dist      also build what is shipped, which takes minutes, and weigh it
+  --only recommendations        this part alone
+  --train FILE --test FILE      clicks to ask recommendations about, beside synthetic ones
 ";
 
 /// How much is measured.
@@ -43,6 +46,8 @@ struct Effort {
     orders_over_http: usize,
     pricings: usize,
     holds: usize,
+    /// Of the model of recommendations that is built.
+    sessions: usize,
 }
 
 const FULL: Effort = Effort {
@@ -55,6 +60,7 @@ const FULL: Effort = Effort {
     orders_over_http: 1_500,
     pricings: 20_000,
     holds: 20_000,
+    sessions: 1_000_000,
 };
 const QUICK: Effort = Effort {
     rounds: 3,
@@ -66,6 +72,7 @@ const QUICK: Effort = Effort {
     orders_over_http: 200,
     pricings: 2_000,
     holds: 2_000,
+    sessions: 100_000,
 };
 
 /// What is compared.
@@ -81,11 +88,18 @@ struct Programs {
 
 pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
     let (mut json, mut effort, mut dist) = (false, FULL, false);
+    let (mut clicks, mut only) = (Clicks::default(), false);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("json") => json = true,
             Arg::Long("quick") => effort = QUICK,
             Arg::Long("dist") => dist = true,
+            Arg::Long("train") => clicks.train = Some(args.value()?.into()),
+            Arg::Long("test") => clicks.test = Some(args.value()?.into()),
+            Arg::Long("only") => match args.value()?.to_str() {
+                Some("recommendations") => only = true,
+                _ => return Err(Failure::usage(HELP)),
+            },
             Arg::Long("help") => {
                 print!("{HELP}");
                 return Ok(());
@@ -93,7 +107,9 @@ pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let table = measure(effort, dist)?;
+    let mut table = if only { Table::default() } else { measure(effort, dist)? };
+    say("recommendations");
+    recommendations::measure(&evaluation::program()?, &clicks, effort, &mut table)?;
     print!("{}", if json { table.json() } else { table.text() });
     Ok(())
 }
