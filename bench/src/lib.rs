@@ -1,5 +1,6 @@
 //! The one answer that a bare server gives: bytes recorded from the handler, so that both put the same on
 //! the wire and only the work to get there differs.
+pub mod alone;
 pub mod counted;
 
 use std::{error::Error, ffi::OsString, fs};

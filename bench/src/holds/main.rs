@@ -13,48 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use bench::counted::Counted;
 use offpeak::shared::{
-    adapters::{
-        http_client::HttpClient,
-        memory_cache::MemoryCache,
-        object_storage::StoredObjects,
-        sandbox_payments::SandboxPayments,
-        sqlite::SqliteDocuments,
-        system::{RandomIds, SystemClock},
-        tax_http::{self, TaxHttp},
-    },
+    adapters::{memory_cache::MemoryCache, sqlite::SqliteDocuments, system::SystemClock},
     operations::stock::{self, Expected},
-    ports::{
-        Ports,
-        bus::{Bus, BusError, Message},
-        clock::Clock as _,
-        mail::{Letter, Mail, MailError},
-    },
+    ports::{Ports, clock::Clock as _},
 };
 use offpeak_domain::{ids::CheckoutId, sku::Sku, stock::Allocation};
 use serde_json::{Value, json};
 
 const ON_HAND: i64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// A hold sends nothing.
-struct Nobody;
-
-#[async_trait]
-impl Bus for Nobody {
-    async fn send(&self, _: &Message) -> Result<(), BusError> {
-        Err(BusError::Refused("nobody is here".to_owned()))
-    }
-}
-
-#[async_trait]
-impl Mail for Nobody {
-    async fn send(&self, _: &Letter) -> Result<(), MailError> {
-        Err(MailError::Refused("nobody is here".to_owned()))
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -71,17 +40,8 @@ async fn measured(combine: bool, buyers: usize, holds: usize) -> Result<Value, B
     let folder = tempfile::tempdir()?;
     let clock = Arc::new(SystemClock);
     let counted = Arc::new(Counted::new(SqliteDocuments::open(&folder.path().join("store.db"), clock.clone())?));
-    let ports = Arc::new(Ports {
-        documents: counted.clone(),
-        bus: Arc::new(Nobody),
-        payments: Arc::new(SandboxPayments::new(HttpClient::default(), &"http://127.0.0.1:9/".parse()?, "")?),
-        mail: Arc::new(Nobody),
-        objects: Arc::new(StoredObjects::in_memory()),
-        taxes: Arc::new(TaxHttp::new(HttpClient::default(), tax_http::PATIENCE)),
-        cache: Arc::new(MemoryCache::new(clock.clone())),
-        clock: clock.clone(),
-        ids: Arc::new(RandomIds),
-    });
+    let cache = Arc::new(MemoryCache::new(clock.clone()));
+    let ports = Arc::new(bench::alone::ports(counted.clone(), cache, clock.clone())?);
     let sku = Sku::parse("HOT")?;
     stock::set_on_hand(&ports, &sku, ON_HAND, Expected::Any, "bench").await?;
     run(&ports, &sku, buyers, buyers * 4).await?;

@@ -5,6 +5,7 @@
 mod cart;
 mod load;
 mod orders;
+mod pages;
 mod pricing;
 mod recommendations;
 mod server;
@@ -44,6 +45,7 @@ struct Effort {
     requests: u64,
     orders: usize,
     orders_over_http: usize,
+    pages: usize,
     pricings: usize,
     holds: usize,
     /// Of the model of recommendations that is built.
@@ -58,6 +60,7 @@ const FULL: Effort = Effort {
     requests: 100_000,
     orders: 5_000,
     orders_over_http: 1_500,
+    pages: 20_000,
     pricings: 20_000,
     holds: 20_000,
     sessions: 1_000_000,
@@ -70,6 +73,7 @@ const QUICK: Effort = Effort {
     requests: 20_000,
     orders: 500,
     orders_over_http: 200,
+    pages: 2_000,
     pricings: 2_000,
     holds: 2_000,
     sessions: 100_000,
@@ -81,6 +85,7 @@ struct Programs {
     bare_hyper: PathBuf,
     bare_warp: PathBuf,
     orders: PathBuf,
+    pages: PathBuf,
     pricing: PathBuf,
     holds: PathBuf,
     devhost: PathBuf,
@@ -134,6 +139,8 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     cart::measure(&handler, effort, &mut table)?;
     load::memory(&handler, answered, effort, &mut table)?;
     drop(handler);
+    say("a page with Redis and without");
+    pages::measure(&programs.pages, effort, &mut table)?;
     say("pricing");
     pricing::measure(&programs.pricing, effort, &mut table)?;
     say("orders from cart to placed");
@@ -158,6 +165,7 @@ fn built() -> Result<Programs, Failure> {
         bare_hyper: bench.program("bare_hyper")?,
         bare_warp: bench.program("bare_warp")?,
         orders: bench.program("orders")?,
+        pages: bench.program("pages")?,
         pricing: bench.program("pricing")?,
         holds: bench.program("holds")?,
     })
