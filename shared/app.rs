@@ -27,10 +27,15 @@ use crate::shared::{
     },
     config::{BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, ObjectsConfig, PaymentsConfig, StoreConfig},
     host::{
+        admission::{Admit, Traffic, Visit},
         call::Call,
         problem::{Problem, chain},
     },
-    operations::{Shop, merge_cart::Customer},
+    operations::{
+        Shop,
+        merge_cart::Customer,
+        rate_limits::{Kind, PerMinute},
+    },
     ports::{
         Ports,
         bus::Bus,
@@ -54,7 +59,32 @@ pub struct App {
     pub shop: Shop,
     /// Where another system publishes what is on the shelves, if it does.
     pub inventory: Option<Arc<dyn InventoryFeed>>,
+    pub rate_limits: Option<RateLimits>,
     identity: Arc<dyn Identity>,
+}
+
+/// What a client may send, and how many proxies of ours stand between it and us.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimits {
+    pub per_minute: PerMinute,
+    pub hops: usize,
+}
+
+impl Admit for App {
+    fn admit(&self, visit: &Visit<'_>) -> Result<(), Problem> {
+        let Some(limits) = &self.rate_limits else { return Ok(()) };
+        let kind = match visit.traffic {
+            Traffic::Free => return Ok(()),
+            _ if visit.method.is_safe() => Kind::Read,
+            Traffic::Plain => Kind::Write,
+            Traffic::Guess => Kind::Guess,
+        };
+        let (address, token) = (visit.address(limits.hops), visit.token());
+        limits.per_minute.count(&self.shop.ports, kind, address, token).map_err(|too_many| {
+            Problem::new(Code::TooManyAttempts, "These are too many requests in a minute. Slow down.")
+                .retry_after(too_many.retry_after_s)
+        })
+    }
 }
 
 /// Why the app cannot be built from these settings.
@@ -90,12 +120,16 @@ impl App {
         app.inventory = config.inventory.clone().map(|url| {
             Arc::new(InventoryHttp::new(feed_client, url, inventory_http::PATIENCE)) as Arc<dyn InventoryFeed>
         });
+        app.rate_limits = config.rate_limits.map(|it| RateLimits {
+            per_minute: PerMinute { read: it.read, write: it.write, guess: it.guess },
+            hops: it.hops,
+        });
         Ok(app)
     }
 
     /// From parts that are made already.
     pub fn new(shop: Shop, identity: Arc<dyn Identity>) -> App {
-        App { shop, inventory: None, identity }
+        App { shop, inventory: None, rate_limits: None, identity }
     }
 
     /// The shopper who has signed in; groups stand as roles `group:NAME` in the token.

@@ -7,6 +7,7 @@ use offpeak_domain::{ids::CartId, promotion::CouponCode};
 use crate::shared::{
     app::App,
     host::{
+        admission::Traffic,
         call::Call,
         problem::Problem,
         reply::Reply,
@@ -17,6 +18,7 @@ use crate::shared::{
 };
 
 pub(super) const ROOM: Room<App> = Room::http("cart_coupons", include_str!("function.json"))
+    .counted_as(Traffic::Guess)
     .put(|app, call| answering(add(app, call)))
     .delete(|app, call| answering(remove(app, call)));
 

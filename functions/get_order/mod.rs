@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::shared::{
     app::App,
     host::{
+        admission::Traffic,
         call::Call,
         problem::Problem,
         reply::Reply,
@@ -17,6 +18,7 @@ use crate::shared::{
 };
 
 pub(super) const ROOM: Room<App> = Room::http("get_order", include_str!("function.json"))
+    .counted_as(Traffic::Guess)
     .get(|app, call| answering(show(app, call)))
     .post(|app, call| answering(look_up(app, call)));
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::shared::{
     app::App,
     host::{
+        admission::Traffic,
         call::Call,
         problem::Problem,
         reply::Reply,
@@ -15,8 +16,9 @@ use crate::shared::{
     operations::readiness::is_ready,
 };
 
-pub(super) const ROOM: Room<App> =
-    Room::http("health", include_str!("function.json")).get(|app, call| answering(handle(app, call)));
+pub(super) const ROOM: Room<App> = Room::http("health", include_str!("function.json"))
+    .counted_as(Traffic::Free)
+    .get(|app, call| answering(handle(app, call)));
 
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     match call.param("probe") {

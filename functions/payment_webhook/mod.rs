@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::shared::{
     app::App,
     host::{
+        admission::Traffic,
         call::Call,
         problem::Problem,
         reply::Reply,
@@ -15,8 +16,9 @@ use crate::shared::{
     operations::payment_events::{Heard, hear},
 };
 
-pub(super) const ROOM: Room<App> =
-    Room::http("payment_webhook", include_str!("function.json")).post(|app, call| answering(handle(app, call)));
+pub(super) const ROOM: Room<App> = Room::http("payment_webhook", include_str!("function.json"))
+    .counted_as(Traffic::Free)
+    .post(|app, call| answering(handle(app, call)));
 
 #[derive(Serialize)]
 struct HeardView {

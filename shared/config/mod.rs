@@ -5,6 +5,7 @@
 //! it every port must name its own.
 mod cache;
 mod objects;
+mod rate_limits;
 
 use std::{fmt, path::PathBuf};
 
@@ -12,6 +13,7 @@ use url::Url;
 
 pub use cache::{CacheConfig, RedisIdentity};
 pub use objects::ObjectsConfig;
+pub use rate_limits::RateLimitConfig;
 
 /// Every setting the handler knows, parsed.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Config {
     pub store: StoreConfig,
     pub bus: BusConfig,
     pub cache: CacheConfig,
+    /// `None`: nobody is turned away.
+    pub rate_limits: Option<RateLimitConfig>,
     pub payments: PaymentsConfig,
     pub identity: IdentityConfig,
     pub mail: MailConfig,
@@ -121,6 +125,7 @@ impl Config {
             store: reader.store(),
             bus: reader.bus(),
             cache: reader.cache(),
+            rate_limits: reader.rate_limits(),
             payments: reader.payments(),
             identity: reader.identity(),
             mail: reader.mail(),

@@ -133,3 +133,23 @@ fn a_wrong_value_is_named_and_a_secret_is_not_shown() {
     }
     assert_eq!(format!("{:?}", Secret("hunter2".to_owned())), "(secret)");
 }
+
+#[test]
+fn rate_limits_are_off_on_one_machine_and_elsewhere_need_to_know_the_proxies() {
+    let limits = |settings: &[(&str, &str)]| {
+        let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d")];
+        read(&[&local[..], settings].concat()).map(|it| it.rate_limits)
+    };
+    let set = |text| ("OFFPEAK_RATE_LIMITS", text);
+    assert_eq!(limits(&[]).unwrap(), None);
+    assert_eq!(limits(&[set("off")]).unwrap(), None);
+    let some = limits(&[set("write=7, read=9"), ("OFFPEAK_FORWARDED_HOPS", "2")]).unwrap();
+    assert_eq!(some, Some(RateLimitConfig { read: 9, write: 7, guess: 20, hops: 2 }));
+    for bad in ["on", "write", "write=0", "write=-1", "sometimes=3"] {
+        assert!(limits(&[set(bad)]).unwrap_err().0[0].starts_with("OFFPEAK_RATE_LIMITS has"), "{bad}");
+    }
+    assert!(limits(&[set("read=1"), ("OFFPEAK_FORWARDED_HOPS", "0")]).is_err());
+    let cloud = |settings: &[(&str, &str)]| read(settings).unwrap_err().0.join("\n");
+    assert!(cloud(&[]).contains("OFFPEAK_FORWARDED_HOPS is missing"));
+    assert!(!cloud(&[set("off")]).contains("OFFPEAK_FORWARDED_HOPS"));
+}

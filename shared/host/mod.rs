@@ -1,6 +1,7 @@
 //! The Azure Functions host's side of the conversation: requests handed over whole, and invocations
 //! as JSON envelopes. The one place that knows warp. Source of the wire format: the Functions host's
 //! custom handler protocol, as listed case by case in `tests/it/conformance/`.
+pub mod admission;
 mod answer;
 mod binding;
 mod body;

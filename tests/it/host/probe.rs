@@ -7,13 +7,16 @@ use std::{
 };
 
 use offpeak::shared::host::{
+    admission::{Admit, Visit},
     call::Call,
     limits::Limits,
+    problem::Problem,
     reply::Reply,
     room::{Event, Message, Room, Tick, TriggerError, answering, working},
     server::{bind, serve},
     table::Table,
 };
+use offpeak_domain::code::Code;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -36,6 +39,16 @@ pub(crate) enum Seen {
 pub(crate) struct Probe {
     seen: Mutex<Vec<Seen>>,
     calls: Mutex<Vec<Call>>,
+}
+
+impl Admit for Probe {
+    /// Whoever says `X-Too-Many` is turned away.
+    fn admit(&self, visit: &Visit<'_>) -> Result<(), Problem> {
+        match visit.headers.contains_key("x-too-many") {
+            true => Err(Problem::new(Code::TooManyAttempts, "Slow down.").retry_after(7)),
+            false => Ok(()),
+        }
+    }
 }
 
 macro_rules! http {

@@ -178,3 +178,16 @@ fn a_table_is_refused_with_all_its_faults() {
     check(&[room("one", "{")], "", &["the route prefix \"\"", "function.json cannot be read"]);
     assert!(Table::new(ROOMS, "api").is_ok());
 }
+
+#[tokio::test]
+async fn who_is_turned_away_at_the_door_never_reaches_the_room() {
+    let host = start(Limits::default()).await;
+    let mut wire = host.connect().await;
+    let put = "PUT /api/items/a HTTP/1.1\r\nHost: x\r\nX-Too-Many: yes\r\nContent-Length: 5\r\n\r\nwrong";
+    wire.write(format!("{put}GET /api/items/a HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+    let answer = wire.answer().await.unwrap();
+    assert_eq!((answer.status, answer.problem().as_str()), (429, "too_many_attempts"));
+    assert_eq!(answer.header("retry-after"), Some("7"));
+    assert_eq!(wire.answer().await.unwrap().status, 200, "the next request on the connection is another matter");
+    assert_eq!(host.calls().len(), 1);
+}
