@@ -1,7 +1,7 @@
 //! `POST /api/v1/checkouts/{checkoutId}/complete`: pay, and turn the cart into an order, once.
 //!
 //! `Idempotency-Key` names the attempt: a repeat gets the first answer again, byte for byte. 202, 409
-//! `completion_in_progress`, 429 and 5xx are not final; the same key may be sent again.
+//! `completion_in_progress` or with `Retry-After`, 429 and 5xx are not final; the same key may be sent again.
 use bytes::Bytes;
 use http::StatusCode;
 use offpeak_domain::{checkout::PaymentChoice, ids::CheckoutId};

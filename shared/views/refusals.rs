@@ -1,7 +1,7 @@
 //! What an operation refuses, as a problem that tells the caller what to do.
 use offpeak_domain::{
     cart::{CartRefusal, LineRefusal},
-    checkout::Refusal,
+    checkout::{Refusal, Shortage},
     code::Code,
     ids::BadId,
     pricing::PricingError,
@@ -196,15 +196,16 @@ impl From<&Final> for Problem {
     }
 }
 
+fn out_of_stock(short: &[Shortage], advice: &str) -> Problem {
+    let line = |it: &Shortage| json!({ "sku": it.sku.as_str(), "requested": it.requested, "available": it.available });
+    let lines: Vec<_> = short.iter().map(line).collect();
+    Problem::new(Code::OutOfStock, advice).with("availability", json!(lines))
+}
+
 fn ended(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::OutOfStock { short } => {
-            let lines: Vec<_> = short
-                .iter()
-                .map(|it| json!({ "sku": it.sku.as_str(), "requested": it.requested, "available": it.available }))
-                .collect();
-            Problem::new(Code::OutOfStock, "Reduce these lines to what is available, then complete with a new key.")
-                .with("availability", json!(lines))
+            out_of_stock(short, "Reduce these lines to what is available, then complete with a new key.")
         }
         Refusal::Declined { reason } => {
             Problem::new(Code::PaymentDeclined, "Nothing was charged. Try another way to pay, with a new key.")
@@ -244,6 +245,9 @@ impl From<CompleteError> for Problem {
             CompleteError::InProgress { retry_after_s } => {
                 Problem::new(Code::CompletionInProgress, "Another call is completing this checkout. Ask again shortly.")
                     .retry_after(retry_after_s)
+            }
+            CompleteError::SoldOut { short } => {
+                out_of_stock(&short, "Take these lines out, or repeat the call: more may come back.").retry_after(1)
             }
             CompleteError::UnknownMethod => Problem::invalid("payment.method", "this shop does not offer it"),
             CompleteError::Payment(err) => {

@@ -2,7 +2,9 @@
 use offpeak_domain::{
     address::Destination,
     cart::Cart,
-    checkout::{Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Step, customer_keys},
+    checkout::{
+        Attempt, Checkout, CheckoutState, HOLD_FOR, KeyUse, LEASE, RESUME_AFTER, Shortage, Step, customer_keys,
+    },
     offer::Offer,
     pricing::{Priced, PricingProblem},
     problems::{self, CartProblem},
@@ -18,6 +20,7 @@ use crate::shared::{
     operations::{
         Shop, checkouts, customer_limits,
         promotions::quote::{Asked, Freshness, QuoteError, quote},
+        stock,
         taxes::{TaxError, TaxedBasket},
     },
     ports::{documents::ETag, taxes::TaxesUnavailable},
@@ -45,6 +48,7 @@ pub(super) async fn begin(
         return Ok(Begun::Refused(Final::Empty));
     }
     let skus: Vec<Sku> = cart.lines.iter().map(|line| line.sku.clone()).collect();
+    refuse_sold_out(shop, cart).await?;
     let offers = shop.catalogue.offers_latest(&skus).await?;
     let priced = match price(shop, &seen.value.checkout, cart, &offers).await? {
         Ok(priced) => priced,
@@ -82,6 +86,17 @@ pub(super) async fn begin(
     let events = outgoing.written(command.checkout, &etags);
     let seen = Seen { value: stored, etag };
     Ok(Begun::Run(Box::new(Run { seen, unpublished: events, said: None, fresh: true, cart: Some(priced_cart) })))
+}
+
+/// Nothing is decided by this: the buyer may send the same call again.
+async fn refuse_sold_out(shop: &Shop, cart: &Cart) -> Result<(), CompleteError> {
+    let skus: Vec<&Sku> = cart.lines.iter().map(|line| &line.sku).collect();
+    let sold_out = stock::sold_out::known(&shop.ports, &skus).await;
+    let lines = cart.lines.iter().zip(sold_out).filter(|(_, sold_out)| *sold_out);
+    let short: Vec<Shortage> = lines
+        .map(|(line, _)| Shortage { sku: line.sku.clone(), requested: i64::from(line.quantity.get()), available: 0 })
+        .collect();
+    if short.is_empty() { Ok(()) } else { Err(CompleteError::SoldOut { short }) }
 }
 
 /// What the cart costs by what is stored now, unless something stands in the way: the same list as the cart's and

@@ -18,7 +18,7 @@ mod finalise;
 use std::time::Duration;
 
 use offpeak_domain::{
-    checkout::{CheckoutState, KeyUse, PaymentChoice, Refusal, Step},
+    checkout::{CheckoutState, KeyUse, PaymentChoice, Refusal, Shortage, Step},
     ids::CheckoutId,
     money::Money,
     pricing::PricingError,
@@ -111,6 +111,9 @@ pub enum CompleteError {
     NotFound,
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// A moment ago nothing was left of these; how many of each are asked for.
+    #[error("sold out a moment ago")]
+    SoldOut { short: Vec<Shortage> },
     #[error("another run is completing this checkout")]
     InProgress { retry_after_s: u32 },
     #[error("there is no such payment method")]

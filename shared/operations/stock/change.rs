@@ -7,7 +7,11 @@ use offpeak_domain::{
 };
 use time::OffsetDateTime;
 
-use super::{PATIENCE, PAUSE_MAX, StockError, TURN, gate::gate};
+use super::{
+    PATIENCE, PAUSE_MAX, StockError, TURN,
+    gate::gate,
+    sold_out::{self, is_any_left},
+};
 use crate::shared::{
     documents::{
         Seen,
@@ -66,8 +70,8 @@ where
     D: Fn(Option<&Seen<Levels>>, OffsetDateTime) -> Result<Change, StockError>,
 {
     let documents = ports.documents.as_ref();
-    let seen = stock::read_levels(documents, sku).await?;
-    let change = match decide(seen.as_ref(), ports.clock.now()) {
+    let (seen, now) = (stock::read_levels(documents, sku).await?, ports.clock.now());
+    let change = match decide(seen.as_ref(), now) {
         Ok(change) => change,
         Err(refused) => return was_done(ports, sku, work, seen).await?.ok_or(refused),
     };
@@ -76,6 +80,9 @@ where
     match documents.write(Container::Stock, sku.as_str(), writes).await {
         Ok(etags) => {
             let etag = etags.into_iter().next().unwrap_or(ETag(String::new()));
+            if is_any_left(&change.levels, now) && !seen.is_some_and(|it| is_any_left(&it.value, now)) {
+                sold_out::clear(ports, sku).await;
+            }
             Ok(Seen { value: change.levels, etag })
         }
         Err(StoreError::Exists { id }) if id != LEVEL_ID => {

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::{
     PATIENCE, PAUSE_MAX, StockError, TURN,
     gate::{combines, gate},
+    sold_out::{self, is_any_left},
 };
 use crate::shared::{
     documents::{
@@ -167,9 +168,12 @@ async fn attempt(ports: &Ports, sku: &Sku, group: Vec<Waiting>) -> Vec<Waiting> 
             return Vec::new();
         }
     };
-    let mut batch = Batch::new(seen.as_ref().map(|it| it.value.clone()), ports.clock.now());
+    let now = ports.clock.now();
+    let had_any = seen.as_ref().is_some_and(|it| is_any_left(&it.value, now));
+    let mut batch = Batch::new(seen.as_ref().map(|it| it.value.clone()), now);
     group.into_iter().for_each(|it| batch.add(it));
     if batch.writes.is_empty() {
+        batch.tell(ports, sku, had_any).await;
         return batch.answered();
     }
     let mut writes = Vec::with_capacity(1 + batch.writes.len());
@@ -179,7 +183,10 @@ async fn attempt(ports: &Ports, sku: &Sku, group: Vec<Waiting>) -> Vec<Waiting> 
     }
     writes.append(&mut batch.writes);
     match documents.write(Container::Stock, sku.as_str(), writes).await {
-        Ok(_) => batch.answered(),
+        Ok(_) => {
+            batch.tell(ports, sku, had_any).await;
+            batch.answered()
+        }
         Err(StoreError::Exists { id } | StoreError::Changed { id }) => batch.without(&id),
         Err(err) => batch.failed(&err),
     }
@@ -263,6 +270,18 @@ impl Batch {
         }
         self.checkouts.insert(request.checkout);
         Ok(hold.parts)
+    }
+
+    /// What the other processes should know of what is now stored.
+    async fn tell(&self, ports: &Ports, sku: &Sku, had_any: bool) {
+        let has_any = is_any_left(&self.levels, self.now);
+        let is_short =
+            |result: &Result<_, StockError>| matches!(result, Err(StockError::Refused(StockRefusal::Short { .. })));
+        if has_any && !had_any {
+            sold_out::clear(ports, sku).await;
+        } else if !has_any && self.decided.iter().any(|(_, result)| is_short(result)) {
+            sold_out::note(ports, sku);
+        }
     }
 
     /// It is written.

@@ -5,6 +5,7 @@
 mod change;
 mod gate;
 mod group;
+pub mod sold_out;
 mod update;
 
 use std::time::Duration;

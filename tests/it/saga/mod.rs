@@ -14,6 +14,7 @@ mod planted;
 pub(crate) mod provider;
 mod races;
 mod shortfall;
+mod sold_out;
 mod webhooks;
 pub(crate) mod world;
 

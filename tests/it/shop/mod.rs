@@ -6,6 +6,7 @@
 //! only spaces kills and questions, and what is waited for is something that happens.
 mod buyer;
 mod buying;
+mod cached;
 pub(crate) mod client;
 mod crowd;
 mod faults;
