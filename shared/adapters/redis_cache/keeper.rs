@@ -12,8 +12,8 @@ use tokio::{
 use super::{Link, PATIENCE, Shared, command, ms};
 use crate::shared::{ports::chain, telemetry};
 
-/// How long connecting and a first answer may take.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long connecting and a first answer may take, with a token that has to be fetched first.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long the keeper gathers before it sends: many counts become one.
