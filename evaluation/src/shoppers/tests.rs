@@ -149,11 +149,11 @@ fn the_last_hour_is_laid_over_the_model() {
     let model = Layout::read(&file).unwrap().model(&file);
     let tuning = Tuning::new(&model);
     let now = START + SHOPPERS.days * DAY;
-    let segments: Vec<Segment> = (0..8)
+    let segments: Vec<Segment> = (0..60)
         .map(|it| clicks(it, now + 10 * u32::try_from(it).unwrap(), &["tent", "hammock", "item-000500"]))
         .collect();
     let overlay = Overlay::new(&model, &Params::default(), &segments, now);
-    assert_eq!(overlay.sessions(), 8);
+    assert_eq!(overlay.sessions(), 60);
     let live = Live::with(model, &overlay, None);
     let ids = |live: &Live<'_>, session: &[&str]| {
         ask(live, &tuning, &query(Surface::Next, session)).iter().map(|it| it.id.to_owned()).collect::<Vec<_>>()
@@ -162,7 +162,7 @@ fn the_last_hour_is_laid_over_the_model() {
     assert!(ids(&live, &["tent"])[..5].contains(&"hammock".to_owned()), "{:?}", ids(&live, &["tent"]));
     assert!(!ids(&Live::new(model), &["tent"]).contains(&"hammock".to_owned()));
     let trending = ask(&live, &tuning, &query(Surface::Trending, &[]));
-    assert!(trending[..3].iter().any(|it| it.id == "hammock"), "{trending:?}");
+    assert!(trending[..6].iter().any(|it| it.id == "hammock"), "{trending:?}");
 
     // Their order, and coming twice, change nothing.
     let mut shuffled: Vec<&Segment> = segments.iter().rev().collect();
@@ -174,6 +174,8 @@ fn the_last_hour_is_laid_over_the_model() {
     let own = Overlay::new(&model, &Params::default(), &segments[..1], now);
     let others = ids(&Live::with(model, &own, Some(0)), &["tent", "hammock"]);
     assert_eq!(others.len(), 10);
+    let trending = ask(&Live::with(model, &own, None), &tuning, &query(Surface::Trending, &[]));
+    assert!(trending.iter().all(|it| it.id != "hammock"), "one session moves nothing: {trending:?}");
     let live = Live::with(model, &own, Some(1));
     assert!(ids(&live, &["tent", "hammock"]).contains(&"item-000500".to_owned()));
 }

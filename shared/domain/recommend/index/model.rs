@@ -257,14 +257,9 @@ impl<'a> Model<'a> {
         ((found as usize) < self.categories.count()).then_some(found)
     }
 
-    /// What a count in the item's list is multiplied by.
-    pub(crate) fn norm(&self, item: u32) -> f32 {
-        self.list_sum(item).powf(-f32::from_bits(self.fact(5)))
-    }
-
-    /// What an entry of the item's list is multiplied by to be a share of all that comes around the item.
-    pub(crate) fn share(&self, item: u32) -> f32 {
-        self.list_sum(item).powf(f32::from_bits(self.fact(5)) - 1.0)
+    /// Power by which full lists count less: a list was multiplied by its sum to minus this.
+    pub(crate) fn list_norm(&self) -> f32 {
+        f32::from_bits(self.fact(5))
     }
 
     /// 1 and the counts of the item's list, before it was cut.

@@ -71,9 +71,9 @@ fn by_lists(live: &Live<'_>, prepared: &Prepared, scratch: &mut Scratch) {
 
 /// What follows what follows the newest item, for items that little is known of.
 fn second_hop(live: &Live<'_>, prepared: &Prepared, item: u32, candidates: &mut Table<Candidate>) {
-    let strength = prepared.hop(live.model().list_sum(item));
+    let strength = prepared.hop(live.list_sum(item));
     for first in live.follow(item).take(HOPS_MAX) {
-        let weight = strength * first.weight * live.model().share(first.item);
+        let weight = strength * first.weight * live.share(first.item);
         for second in live.follow(first.item).take(HOPS_MAX).filter(|it| it.item != item) {
             candidates.entry(second.item).0.by_lists += weight * second.weight;
         }

@@ -82,24 +82,52 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// What comes around the item.
+    /// What comes around the item. What came since is counted as if it had been there when the list was made.
     #[inline]
     pub(crate) fn follow(&self, item: u32) -> impl Iterator<Item = Entry> + use<'a> {
-        let norm = self.recent.map_or(1.0, |_| self.model.norm(item));
-        let since = self.inner(item).into_iter().flat_map(move |(overlay, model, inner)| {
-            let entry = move |it: Entry| Entry { item: overlay.outer(it.item), weight: it.weight * norm };
+        let inner = self.inner(item);
+        let (of_model, of_overlay) = if inner.is_some() {
+            let (sum, norm) = (self.list_sum(item), -self.model.list_norm());
+            ((sum / self.model.list_sum(item)).powf(norm), sum.powf(norm))
+        } else {
+            (1.0, 1.0)
+        };
+        let since = inner.into_iter().flat_map(move |(overlay, model, inner)| {
+            let entry = move |it: Entry| Entry { item: overlay.outer(it.item), weight: it.weight * of_overlay };
             model.follow(inner).map(entry)
         });
-        since.chain(self.model.follow(item))
+        since.chain(self.model.follow(item).map(move |it| Entry { weight: it.weight * of_model, ..it }))
     }
 
-    /// What is asked for of late, since the model was built first.
-    pub(crate) fn trend(&self, category: Option<u32>) -> impl Iterator<Item = Entry> + use<'a> {
-        let whole_shop = category.is_none();
-        let since = self.recent.into_iter().filter(move |_| whole_shop).flat_map(|(overlay, model)| {
-            model.trend(None).map(|it| Entry { item: overlay.outer(it.item), weight: it.weight })
-        });
-        since.chain(self.model.trend(category))
+    /// 1 and the counts of the item's list.
+    pub(crate) fn list_sum(&self, item: u32) -> f32 {
+        let since = self.inner(item).map_or(0.0, |(_, model, inner)| model.list_sum(inner) - 1.0);
+        self.model.list_sum(item) + since
+    }
+
+    /// What an entry of the item's list is multiplied by to be a share of all that comes around the item.
+    pub(crate) fn share(&self, item: u32) -> f32 {
+        self.list_sum(item).powf(self.model.list_norm() - 1.0)
+    }
+
+    /// What is asked for of late, in the whole shop or in a category: what the model knows and what came since, added up.
+    pub(crate) fn trend(&self, category: Option<u32>) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.model.trend(category).collect();
+        let Some((overlay, model)) = self.recent else { return entries };
+        let known = entries.len();
+        for since in model.trend(None) {
+            let item = overlay.outer(since.item);
+            if category.is_some() && self.model.category(item) != category {
+                continue;
+            }
+            match entries[..known].iter_mut().find(|it| it.item == item) {
+                Some(entry) => entry.weight += since.weight,
+                None => entries.push(Entry { item, weight: since.weight }),
+            }
+        }
+        // What was in order stays so where nothing came since.
+        entries.sort_by(|one, other| other.weight.total_cmp(&one.weight));
+        entries
     }
 
     /// The newest session of an item, for ties; 0 if there is none.
