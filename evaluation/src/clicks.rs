@@ -1,4 +1,5 @@
-//! Files of clicks: `SessionId ItemId Time`, tab-separated, with a line of headings; seconds since 1970.
+//! Files of clicks: `SessionId ItemId Time`, tab-separated, with a line of headings; the time in seconds since 1970,
+//! or in milliseconds.
 use std::{collections::HashMap, fs, path::Path};
 
 use offpeak_domain::recommend::{Builder, Click, Kind};
@@ -25,27 +26,31 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 /// `purchase`.
 pub(crate) fn sessions<'a>(text: &'a str, path: &Path) -> Result<Vec<Session<'a>>, Failure> {
     let mut number = HashMap::<&str, usize>::new();
-    let mut sessions: Vec<Session<'_>> = Vec::new();
+    let mut rows: Vec<(u64, usize, Click<'_>)> = Vec::new();
     for (line, row) in text.lines().enumerate().skip(1).filter(|(_, row)| !row.is_empty()) {
         let (session, time, click) = row_of(row)
             .ok_or_else(|| Failure::new(format!("{}, line {}: no session, item and time", path.display(), line + 1)))?;
-        let at = *number.entry(session).or_insert(sessions.len());
-        if at == sessions.len() {
-            sessions.push(Session::default());
-        }
-        sessions[at].clicks.push((time, click));
+        let next = number.len();
+        rows.push((time, *number.entry(session).or_insert(next), click));
     }
-    for session in &mut sessions {
-        session.clicks.sort_by_key(|it| it.0);
+    rows.sort_by_key(|it| it.0);
+    let mut sessions: Vec<Session<'_>> = Vec::new();
+    sessions.resize_with(number.len(), Session::default);
+    for (time, session, click) in rows {
+        sessions[session].clicks.push((u32::try_from(time / 1000).unwrap_or(u32::MAX), click));
     }
     sessions.sort_by_key(Session::ended);
     Ok(sessions)
 }
 
-fn row_of(row: &str) -> Option<(&str, u32, Click<'_>)> {
+/// Session, milliseconds since 1970, click.
+fn row_of(row: &str) -> Option<(&str, u64, Click<'_>)> {
     let mut columns = row.split('\t');
     let (session, item, time) = (columns.next()?, columns.next()?, columns.next()?);
-    let whole = time.split('.').next()?.parse().ok()?;
+    let (whole, part) = time.split_once('.').unwrap_or((time, ""));
+    let (whole, part) = (whole.parse::<u64>().ok()?, format!("{part:0<3}"));
+    let part = part.get(..3)?.parse::<u64>().ok()?;
+    let time = if whole > u64::from(u32::MAX) { whole } else { whole * 1000 + part };
     let kind = match columns.next() {
         None | Some("view") => Kind::View,
         Some("cart") => Kind::Cart,
@@ -53,7 +58,7 @@ fn row_of(row: &str) -> Option<(&str, u32, Click<'_>)> {
         Some(_) => return None,
     };
     let known = !session.is_empty() && !item.is_empty();
-    known.then_some((session, whole, Click { item, kind }))
+    known.then_some((session, time, Click { item, kind }))
 }
 
 /// A builder that has seen these sessions.
@@ -70,11 +75,19 @@ mod tests {
 
     #[test]
     fn sessions_are_in_time_order_and_so_are_their_clicks() {
-        let text = "SessionId\tItemId\tTime\n7\ta\t30.0\n7\tb\t10.9\n8\tc\t20\tcart\n";
+        let text = "SessionId\tItemId\tTime\n7\ta\t30.5\n7\tb\t10.9\n8\tc\t20\tcart\n7\td\t30.25\n";
         let sessions = sessions(text, Path::new("x")).unwrap();
         assert_eq!(sessions.iter().map(Session::ended).collect::<Vec<_>>(), [20, 30]);
         assert_eq!(sessions[0].clicks, [(20, Click { item: "c", kind: Kind::Cart })]);
-        assert_eq!(sessions[1].clicks, [(10, Click::view("b")), (30, Click::view("a"))]);
+        assert_eq!(sessions[1].clicks, [(10, Click::view("b")), (30, Click::view("d")), (30, Click::view("a"))]);
+    }
+
+    #[test]
+    fn milliseconds_are_told_by_their_size() {
+        let text = "SessionId\tItemId\tTime\n7\ta\t1592337718250\n7\tb\t1592337718.0\n";
+        let sessions = sessions(text, Path::new("x")).unwrap();
+        let all: Vec<_> = sessions[0].clicks.iter().map(|it| (it.0, it.1.item)).collect();
+        assert_eq!(all, [(1_592_337_718, "b"), (1_592_337_718, "a")]);
     }
 
     #[test]
