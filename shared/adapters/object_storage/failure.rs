@@ -60,7 +60,8 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &["AuthenticationFailed", "401 "],
-        "the credential is not accepted; see OFFPEAK_OBJECTS_KEY, and that this machine's clock is right",
+        "the credential is not accepted; see AZURE_CLIENT_ID, for an emulator OFFPEAK_OBJECTS_KEY, and that this machine's \
+         clock is right",
     ),
     (
         &["403 "],

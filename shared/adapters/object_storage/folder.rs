@@ -2,19 +2,23 @@
 //! because a file system has no way to replace a file only if it is as it was seen.
 use std::{
     fs::{self, File, OpenOptions},
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, local::LocalFileSystem};
 use tokio::runtime::Handle;
 
-use super::{Backend, etag, failure::failed, path, read_pointer};
+use super::{Backend, etag, failure::failed, path, read_pointer, upload::DRAFTS};
 use crate::shared::ports::{
     documents::ETag,
     objects::{ObjectError, ObjectName},
 };
 
+/// Objects that are being written lie in the folder [`DRAFTS`]; one this old was left by a process that was killed.
+const DRAFT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Held while a pointer is replaced. It ends with the process that has it, whatever ends that.
 const LOCK: &str = ".lock";
 
@@ -22,9 +26,24 @@ pub(super) async fn open(root: PathBuf) -> Result<Backend, ObjectError> {
     let making = tokio::task::spawn_blocking(move || {
         fs::create_dir_all(&root).map_err(|err| unusable(&root, err.into()))?;
         let store = LocalFileSystem::new_with_prefix(&root).map_err(|err| unusable(&root, err.into()))?;
+        forget_drafts(&root.join(DRAFTS)).map_err(|err| unusable(&root, err.into()))?;
         Ok(Backend::Folder { store: store.with_fsync(true), root })
     });
     making.await.map_err(lost)?
+}
+
+fn forget_drafts(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > DRAFT_LIFE) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn point(
@@ -63,7 +82,7 @@ fn lock(root: &Path) -> Result<File, ObjectError> {
         file.lock()?;
         Ok(file)
     };
-    open().map_err(|err: std::io::Error| unusable(root, err.into()))
+    open().map_err(|err: io::Error| unusable(root, err.into()))
 }
 
 fn unusable(root: &Path, err: Box<dyn std::error::Error + Send + Sync>) -> ObjectError {
@@ -72,4 +91,24 @@ fn unusable(root: &Path, err: Box<dyn std::error::Error + Send + Sync>) -> Objec
 
 fn lost(err: tokio::task::JoinError) -> ObjectError {
     ObjectError::Unavailable(err.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_writer_left_goes_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let drafts = folder.path().join(DRAFTS);
+        fs::create_dir(&drafts).unwrap();
+        for (name, age) in [("old", DRAFT_LIFE * 2), ("young", Duration::ZERO)] {
+            let file = File::create(drafts.join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+        }
+        open(folder.path().to_owned()).await.map(drop).unwrap();
+        assert!(!drafts.join("old").exists() && drafts.join("young").exists());
+    }
 }

@@ -23,7 +23,7 @@ pub(super) const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Source: Azure Blob Storage, "Scalability targets", blocks of a block blob.
 pub(super) const PARTS_MAX: u64 = 50_000;
 /// Nothing that is named by callers begins with a dot.
-const DRAFTS: &str = ".drafts";
+pub(super) const DRAFTS: &str = ".drafts";
 
 /// Tells the drafts of this process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
