@@ -1,7 +1,10 @@
 //! The one answer that a bare server gives: bytes recorded from the handler, so that both put the same on
 //! the wire and only the work to get there differs.
 pub mod alone;
+pub mod buying;
 pub mod counted;
+pub mod metered;
+mod provider;
 
 use std::{error::Error, ffi::OsString, fs};
 

@@ -1,29 +1,30 @@
 //! The Cosmos DB emulator that the SDK's authors test with, over HTTP on this machine: what the document port's
 //! adapter is held to where there is no account. Test-only.
 //!
-//! `cosmos_emulator ACCOUNT.json` reads regions and containers, binds one port per region on 127.0.0.1, prints
-//! `ready URL…`, one URL per region, and serves until its standard input ends.
-use std::{error::Error, io::Read, sync::Arc};
+//! `cosmos_emulator ACCOUNT.json` reads regions and containers, binds a port for the account and one per region on 127.0.0.1, prints
+//! `ready URL`, the account's own, which leads to whichever region takes writes, and serves until its standard input ends. Each line of that is an order
+//! ([`orders`]), answered by one line: `done`, or what was asked for.
+mod budget;
+mod orders;
+mod serve;
+/// The shop's own table.
+#[path = "../../shared/adapters/cosmos/units.rs"]
+mod units;
 
-use azure_core::http::{
-    Method, Request,
-    headers::{HeaderName, HeaderValue},
-};
+use std::{error::Error, sync::Arc, time::Duration};
+
 use azure_data_cosmos_driver::{
     in_memory_emulator::{
-        ConsistencyLevel, ContainerConfig, InMemoryEmulatorHttpClient, VirtualAccountConfig, VirtualRegion,
+        ConsistencyLevel, ContainerConfig, InMemoryEmulatorHttpClient, ReplicationConfig, VirtualAccountConfig,
+        VirtualRegion,
     },
     models::PartitionKeyDefinition,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Response, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::TcpListener,
+};
 use url::Url;
 
 /// What the account has.
@@ -36,6 +37,9 @@ struct Account {
     containers: Vec<Container>,
     /// Physical partitions of each container.
     partitions: u32,
+    /// How much later than its own region every other one has a write.
+    #[serde(default)]
+    replication_ms: u64,
 }
 
 #[derive(Deserialize)]
@@ -59,8 +63,14 @@ async fn main() -> Result<(), Failure> {
         regions.push(VirtualRegion::new(name, url.clone()));
         listeners.push((listener, url));
     }
-    let config = VirtualAccountConfig::new(regions)?.with_consistency(ConsistencyLevel::Session);
-    let emulator = Arc::new(InMemoryEmulatorHttpClient::new(config));
+    let replication = match account.replication_ms {
+        0 => ReplicationConfig::immediate(),
+        delay => ReplicationConfig::fixed(Duration::from_millis(delay)),
+    };
+    let config = VirtualAccountConfig::new(regions)?
+        .with_consistency(ConsistencyLevel::Session)
+        .with_replication_config(replication);
+    let emulator = InMemoryEmulatorHttpClient::new(config);
     let store = emulator.store();
     store.create_database(&account.database);
     for it in account.containers {
@@ -68,48 +78,16 @@ async fn main() -> Result<(), Failure> {
         let config = ContainerConfig::new().with_partition_count(account.partitions).build()?;
         store.create_container_with_config(&account.database, &it.name, key, config);
     }
-    let urls: Vec<_> = listeners.iter().map(|(_, url)| url.to_string()).collect();
+    let service = Arc::new(serve::Service::new(emulator));
     for (listener, url) in listeners {
-        tokio::spawn(serve(listener, url, Arc::clone(&emulator)));
+        tokio::spawn(serve::serve(listener, Some(url), Arc::clone(&service)));
     }
-    println!("ready {}", urls.join(" "));
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    let account = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("ready http://{}/", account.local_addr()?);
+    tokio::spawn(serve::serve(account, None, Arc::clone(&service)));
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        println!("{}", orders::obey(&service, &line).await?);
+    }
     Ok(())
-}
-
-async fn serve(listener: TcpListener, url: Url, emulator: Arc<InMemoryEmulatorHttpClient>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        stream.set_nodelay(true).ok();
-        let (url, emulator) = (url.clone(), Arc::clone(&emulator));
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, url.clone(), Arc::clone(&emulator)));
-            if let Err(err) =
-                auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await
-            {
-                eprintln!("cosmos_emulator: {err:?}");
-            }
-        });
-    }
-}
-
-async fn answer(
-    request: hyper::Request<Incoming>,
-    url: Url,
-    emulator: Arc<InMemoryEmulatorHttpClient>,
-) -> Result<Response<Full<Bytes>>, Failure> {
-    let (head, body) = request.into_parts();
-    let target = url.join(head.uri.path_and_query().map_or("/", |it| it.as_str()))?;
-    let mut asked = Request::new(target, head.method.as_str().parse::<Method>()?);
-    for (name, value) in &head.headers {
-        let (name, value) = (name.as_str().to_owned(), value.to_str()?.to_owned());
-        asked.headers_mut().insert(HeaderName::from(name), HeaderValue::from(value));
-    }
-    asked.set_body(body.collect().await?.to_bytes().to_vec());
-    let answer = emulator.execute_request(&asked).await?.try_into_raw_response().await?;
-    let mut response = Response::builder().status(u16::from(answer.status()));
-    for (name, value) in answer.headers().iter() {
-        response = response.header(name.as_str(), value.as_str());
-    }
-    Ok(response.body(Full::new(Bytes::copy_from_slice(answer.body())))?)
 }

@@ -11,6 +11,7 @@ mod cache_contract;
 mod carts;
 mod catalogue;
 mod conformance;
+mod cosmos;
 mod documents_contract;
 mod given;
 mod host;

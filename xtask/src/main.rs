@@ -14,6 +14,7 @@ mod import;
 mod package;
 mod prove;
 mod replay;
+mod ru;
 mod run;
 mod stage;
 mod test;
@@ -37,6 +38,7 @@ usage: cargo xtask COMMAND
   verify [--url URL]         a running shop's store, checked against its invariants
   evaluate, tune, shoppers, fuzz   the recommender on files of clicks (each says more with --help)
   bench [--json]             what the shop promises about speed, measured
+  ru                         what a placed order costs in request units of Cosmos DB, estimated
   stage [--profile P]        target/stage/, laid out as the Functions host wants it
   package [--profile P]      the zip that is deployed, linked statically (`package --help` says more)
 ";
@@ -62,6 +64,7 @@ fn command(mut args: Parser) -> Result<(), Failure> {
             Some("prove") => prove::main(args),
             Some("verify") => verify::main(args),
             Some(name @ ("evaluate" | "tune" | "shoppers" | "fuzz")) => evaluation::main(name, args),
+            Some("ru") => ru::main(args),
             Some("stage") => stage::main(args),
             Some("package") => package::main(args),
             Some(child::COMMAND) => child::main(args),

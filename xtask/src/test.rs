@@ -5,9 +5,9 @@ use std::{path::PathBuf, process::Command, time::Instant};
 use lexopt::{Arg, Parser};
 
 use crate::{
-    build::{self, cargo},
+    build::{self, Built, cargo},
     failure::Failure,
-    stage, tools, workspace,
+    ru, stage, tools, workspace,
 };
 
 const HELP: &str = "\
@@ -113,7 +113,14 @@ fn lint() -> Result<(), Failure> {
 }
 
 fn tests(suite: Suite, filters: &[String]) -> Result<(), Failure> {
-    let given = if suite.starts_programs() { programs()? } else { Vec::new() };
+    let mut given = Vec::new();
+    if suite.starts_programs() {
+        let built = build::build(build::EVERYTHING, "dev")?;
+        given = programs(&built)?;
+        if suite == Suite::All {
+            ru::check(&built.program("units")?)?;
+        }
+    }
     let mut runner = cargo();
     if tools::cargo_knows("nextest") {
         runner.args(["nextest", "run", "--locked", "--features", build::PROOF]).args(suite.nextest()).args(filters);
@@ -126,13 +133,12 @@ fn tests(suite: Suite, filters: &[String]) -> Result<(), Failure> {
 }
 
 /// Builds and lays out all that tests start, and says where it is, as environment variables.
-fn programs() -> Result<Vec<(&'static str, PathBuf)>, Failure> {
+fn programs(built: &Built) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
     let (python, azurite) = (tools::python()?, tools::azurite()?);
     let redis = tools::redis()?;
     let handler = build::build(build::HANDLER, "dev")?.program("handler")?;
     let staged = workspace::target().join("stage-test");
     stage::lay_out(workspace::root(), &handler, &staged)?;
-    let built = build::build(build::EVERYTHING, "dev")?;
     Ok(vec![
         ("OFFPEAK_STAGE", staged),
         ("OFFPEAK_DEVHOST", built.program("devhost")?),

@@ -1,11 +1,12 @@
 //! What the service refuses, in words that name the setting or the role to put right.
+use std::time::Duration;
+
 use azure_data_cosmos::CosmosError;
 
+use super::retry::Failed;
 use crate::shared::ports::documents::{Container, StoreError};
 
-/// Sub-status of 404: the container or its database is not there. Source: Cosmos DB, "HTTP status codes".
-const OWNER_MISSING: u16 = 1003;
-/// Sub-status of 403: a logical partition has its 20 GB. Source: as above.
+/// Sub-status of 403: a logical partition has its 20 GB. Source: Cosmos DB, "HTTP status codes".
 const PARTITION_FULL: u16 = 1014;
 
 /// `{what}: {advice}`, with the service's own words as its source.
@@ -18,8 +19,25 @@ struct Explained {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-pub(super) fn failed(container: Container, error: &CosmosError) -> StoreError {
-    explained(container.name(), error)
+/// Request rate too large, and a write that met another one: neither was done.
+const THROTTLED: u16 = 429;
+const RETRY_WITH: u16 = 449;
+
+pub(super) fn failed(container: Container, error: &CosmosError) -> Failed {
+    let told = error.response().and_then(|it| it.headers().retry_after_ms);
+    let why = explained(container.name(), error);
+    if error.status().is_transport_generated_503() {
+        return Failed::Lost(why);
+    }
+    refused(u16::from(error.status().status_code()), why, told.map(Duration::from_millis))
+}
+
+/// Sorts a refusal by its status: what was only turned away may be asked for again.
+pub(super) fn refused(status: u16, why: StoreError, wait: Option<Duration>) -> Failed {
+    match status {
+        THROTTLED | RETRY_WITH => Failed::Turned { away: why, wait },
+        _ => Failed::Ended(why),
+    }
 }
 
 pub(super) fn explained(what: &str, error: &CosmosError) -> StoreError {
@@ -45,7 +63,8 @@ fn advice(code: u16, sub: u16) -> &'static str {
             "the app's identity needs the role Cosmos DB Built-in Data Contributor, and a way through the \
                      account's firewall"
         }
-        (404, OWNER_MISSING) => "there is no such container; see OFFPEAK_COSMOS_DATABASE, or deploy infra/bicep",
+        // An item that is not there is an answer and never comes here.
+        (404, _) => "there is no such container; see OFFPEAK_COSMOS_DATABASE, or deploy infra/bicep",
         (408 | 410 | 449 | 500..=599, _) => "the service does not answer; see OFFPEAK_COSMOS_ENDPOINT",
         (429, _) => "the container has used up its request units for now",
         _ => "the service refuses",
@@ -61,7 +80,7 @@ mod tests {
         assert!(advice(401, 0).contains("OFFPEAK_COSMOS_KEY"));
         assert!(advice(403, 5300).contains("Data Contributor"));
         assert!(advice(403, PARTITION_FULL).contains("partition"));
-        assert!(advice(404, OWNER_MISSING).contains("OFFPEAK_COSMOS_DATABASE"));
+        assert!(advice(404, 1003).contains("OFFPEAK_COSMOS_DATABASE"));
         assert!(advice(503, 20001).contains("OFFPEAK_COSMOS_ENDPOINT"));
         assert!(advice(429, 3200).contains("request units"));
     }

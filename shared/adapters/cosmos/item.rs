@@ -6,7 +6,7 @@ use azure_data_cosmos::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{failure::failed, unavailable};
+use super::{charged, failure::failed, reading, retry::Failed, unavailable};
 use crate::shared::ports::{
     documents::{Container, Document, ETag, StoreError},
     limits::CheckedWrite,
@@ -96,10 +96,13 @@ pub(super) async fn read(
     container: Container,
     partition: &str,
     id: &str,
-) -> Result<Option<Item>, StoreError> {
-    let options = ItemReadOptions::default();
+) -> Result<Option<Item>, Failed> {
+    let options = ItemReadOptions::default().with_operation_options(reading(container));
     match client.read_item(partition.to_owned(), id, Some(options)).await {
-        Ok(answer) => Item::parse(container, answer.into_model().map_err(unavailable)?).map(Some),
+        Ok(answer) => {
+            charged(answer.headers());
+            Ok(Some(Item::parse(container, answer.into_model().map_err(unavailable)?)?))
+        }
         Err(err) if err.status().is_not_found() => Ok(None),
         Err(err) => Err(failed(container, &err)),
     }

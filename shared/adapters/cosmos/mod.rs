@@ -1,20 +1,30 @@
 //! Documents in Cosmos DB for NoSQL, by its SDK. The containers are made by the infrastructure; data is all that
 //! the shop may touch.
 //!
-//! Reads ask a quorum of the nearest region for what was committed last, so that what one process wrote another
-//! one sees; conditional writes decide in any case. Whoever waits, waits no longer than [`PATIENCE`].
+//! Reads of carts, stock and money ask a quorum of the write region for what was committed last, so that what one
+//! process wrote another one sees; conditional writes decide in any case. Whoever waits, waits no longer than
+//! [`PATIENCE`].
 mod failure;
 mod item;
 mod query;
+mod retry;
+pub mod units;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use azure_data_cosmos::{
-    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, RoutingStrategy,
+    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosRuntime, RoutingStrategy,
+    models::ResponseHeaders,
     options::{
-        EndToEndOperationLatencyPolicy, OperationOptionsBuilder, ReadConsistencyStrategy, Region,
+        EndToEndOperationLatencyPolicy, OperationOptions, OperationOptionsBuilder, ReadConsistencyStrategy, Region,
         ThrottlingRetryOptionsBuilder,
     },
 };
@@ -22,22 +32,22 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use tokio::sync::OnceCell;
 use url::Url;
 
-use self::{failure::failed, item::Item};
+use self::{
+    failure::explained,
+    item::Item,
+    retry::{Failed, insist},
+};
 use crate::shared::{
     ports::{
         clock::Clock,
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
         limits,
     },
-    telemetry::{StoreOp, store_op},
+    telemetry::{StoreOp, store_charge, store_op},
 };
 
 /// The longest that a call takes, with all that the SDK tries again in it; then it fails as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Of [`PATIENCE`], what may pass in waiting because the service throttles.
-const THROTTLED_MAX: Duration = Duration::from_secs(3);
-const THROTTLED_TRIES: u32 = 9;
-
 /// Where the documents are and who asks for them.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -70,29 +80,55 @@ impl std::fmt::Debug for Credential {
 pub struct CosmosDocuments {
     account: Account,
     clock: Arc<dyn Clock>,
-    /// Connected by the first call that needs it: a start does not wait for it.
-    client: OnceCell<CosmosClient>,
+    connected: Mutex<Arc<Connected>>,
+}
+
+/// Clients, connected by the first call that needs them: a start does not wait for it.
+#[derive(Default)]
+struct Connected {
+    /// Remembers where the account's regions are, so it is as old as the clients.
+    runtime: OnceCell<CosmosRuntime>,
+    home: OnceCell<CosmosClient>,
+    near: OnceCell<CosmosClient>,
     containers: [OnceCell<ContainerClient>; Container::ALL.len()],
 }
 
 impl CosmosDocuments {
     pub fn new(account: Account, clock: Arc<dyn Clock>) -> CosmosDocuments {
-        CosmosDocuments { account, clock, client: OnceCell::new(), containers: Default::default() }
+        CosmosDocuments { account, clock, connected: Mutex::default() }
     }
 
-    async fn container(&self, container: Container) -> Result<&ContainerClient, StoreError> {
+    fn connected(&self) -> Arc<Connected> {
+        Arc::clone(&self.connected.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the account anew where its regions are: the SDK would go on with a region that is gone for minutes, as far
+    /// as writes are concerned. Whoever comes second with the same clients has nothing to do.
+    fn forget(&self, gone: &Arc<Connected>) {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&connected, gone) {
+            *connected = Arc::default();
+        }
+    }
+
+    async fn container<'a>(&self, at: &'a Connected, container: Container) -> Result<&'a ContainerClient, StoreError> {
         let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
-        let opened = self.containers[index].get_or_try_init(|| self.open(container));
+        let opened = at.containers[index].get_or_try_init(|| self.open(at, container));
         in_time(opened).await
     }
 
-    async fn open(&self, container: Container) -> Result<ContainerClient, StoreError> {
-        let client = self.client.get_or_try_init(|| self.connect()).await?;
+    async fn open(&self, at: &Connected, container: Container) -> Result<ContainerClient, StoreError> {
+        let near = &self.account.regions;
+        let client = match Reads::of(container) {
+            Reads::Near if !near.is_empty() => at.near.get_or_try_init(|| self.connect(at, near)).await?,
+            _ => at.home.get_or_try_init(|| self.connect(at, &[])).await?,
+        };
         let database = client.database_client(self.account.database.clone());
-        database.container_client(container.name(), None).await.map_err(|err| failed(container, &err))
+        database.container_client(container.name(), None).await.map_err(|err| explained(container.name(), &err))
     }
 
-    async fn connect(&self) -> Result<CosmosClient, StoreError> {
+    /// A client that reads in the first of these regions that answers; in the write region if there are none.
+    async fn connect(&self, at: &Connected, regions: &[String]) -> Result<CosmosClient, StoreError> {
         let endpoint: AccountEndpoint = self.account.endpoint.as_str().parse().map_err(unavailable)?;
         let account = match &self.account.credential {
             Credential::Key(key) => AccountReference::with_authentication_key(endpoint, key.clone()),
@@ -105,16 +141,16 @@ impl CosmosDocuments {
                 AccountReference::with_credential(endpoint, identity)
             }
         };
-        let throttled = ThrottlingRetryOptionsBuilder::new()
-            .with_max_retry_count(THROTTLED_TRIES)
-            .with_max_retry_wait_time(THROTTLED_MAX);
+        // Ours are used: the SDK's have no spread, and none inside a batch.
+        let throttled = ThrottlingRetryOptionsBuilder::new().with_max_retry_count(0);
         let options = OperationOptionsBuilder::new()
-            .with_read_consistency_strategy(ReadConsistencyStrategy::LatestCommitted)
             .with_session_capturing_disabled(true)
             .with_throttling_retry_options(throttled.build())
             .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(PATIENCE));
-        let regions = self.account.regions.iter().cloned().map(Region::new).collect();
-        let builder = CosmosClient::builder().with_default_operation_options(options.build());
+        let regions = regions.iter().cloned().map(Region::new).collect();
+        let runtime = at.runtime.get_or_try_init(|| CosmosRuntime::builder().build()).await;
+        let runtime = runtime.map_err(|err| failed_account(&err))?.clone();
+        let builder = CosmosClient::builder().with_runtime(runtime).with_default_operation_options(options.build());
         builder.build(account, RoutingStrategy::PreferredRegions(regions)).await.map_err(|err| failed_account(&err))
     }
 
@@ -129,16 +165,28 @@ impl Documents for CosmosDocuments {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
         store_op(StoreOp::Read);
         limits::check_read(partition, id)?;
-        let client = self.container(container).await?;
-        let found = in_time(item::read(client, container, partition, id)).await?;
+        let connected = self.connected();
+        let client = self.container(&connected, container).await?;
+        let found = in_time(insist(|| item::read(client, container, partition, id))).await?;
         Ok(found.filter(|it| it.is_there(self.now())).map(Item::into_document))
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;
-        let client = self.container(container).await?;
-        in_time(write::write(client, container, partition, checked, self.now())).await
+        let connected = self.connected();
+        let client = self.container(&connected, container).await?;
+        let lost = AtomicBool::new(false);
+        let asked = || async {
+            let answer = write::write(client, container, partition, &checked, self.now()).await;
+            lost.store(matches!(answer, Err(Failed::Lost(_))), Ordering::Relaxed);
+            answer
+        };
+        let written = in_time(insist(asked)).await;
+        if lost.into_inner() {
+            self.forget(&connected);
+        }
+        written
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
@@ -148,8 +196,9 @@ impl Documents for CosmosDocuments {
         };
         store_op(StoreOp::Query);
         limits::check_query(container, partition, query)?;
-        let client = self.container(container).await?;
-        in_time(query::page(client, container, scope, query, self.now())).await
+        let connected = self.connected();
+        let client = self.container(&connected, container).await?;
+        in_time(insist(|| query::page(client, container, scope, query, self.now()))).await
     }
 }
 
@@ -159,6 +208,44 @@ struct Slow;
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| unavailable(Slow))?
+}
+
+/// Where a container's reads are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// By a quorum of the write region: what was committed last. Twice the request units of the other.
+    Committed,
+    /// By any replica of the nearest region: what a shopper looks at and money does not hang on.
+    Near,
+}
+
+impl Reads {
+    const fn of(container: Container) -> Reads {
+        match container {
+            Container::Catalog | Container::Listings => Reads::Near,
+            _ => Reads::Committed,
+        }
+    }
+}
+
+/// Does a read of this container ask a quorum, for twice the request units?
+pub fn asks_quorum(container: Container) -> bool {
+    Reads::of(container) == Reads::Committed
+}
+
+fn reading(container: Container) -> OperationOptions {
+    let strategy = match Reads::of(container) {
+        Reads::Committed => ReadConsistencyStrategy::LatestCommitted,
+        Reads::Near => ReadConsistencyStrategy::Eventual,
+    };
+    OperationOptionsBuilder::new().with_read_consistency_strategy(strategy).build()
+}
+
+/// Notes what the service says a call cost.
+fn charged(headers: &ResponseHeaders) {
+    if let Some(charge) = headers.request_charge() {
+        store_charge(charge.value());
+    }
 }
 
 fn failed_account(error: &azure_data_cosmos::CosmosError) -> StoreError {

@@ -9,11 +9,11 @@ use azure_data_cosmos::{
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::{failure::failed, item::Item, unavailable};
+use super::{charged, failure::failed, item::Item, reading, retry::Failed, unavailable};
 use crate::shared::{
     adapters::keyset::{self, Key, Place},
     ports::{
-        documents::{Container, Direction, Filter, Page, Query, Scope, StoreError, Test},
+        documents::{Container, Direction, Filter, Page, Query, Scope, Test},
         limits::PAGE_MAX_BYTES,
     },
 };
@@ -39,7 +39,7 @@ pub(super) async fn page(
     scope: Scope<'_>,
     query: &Query,
     now: i64,
-) -> Result<Page, StoreError> {
+) -> Result<Page, Failed> {
     let after = keyset::read(container, scope, query)?;
     let (text, bound) = select(container, query, after, now);
     let mut sql = Sql::from(text);
@@ -53,12 +53,14 @@ pub(super) async fn page(
     // One more than asked tells whether another page follows.
     let hint = u32::try_from(query.limit + 1).ok().and_then(NonZeroU32::new);
     let hint = hint.map_or(MaxItemCountHint::ServerDecides, MaxItemCountHint::Limit);
-    let options = QueryOptions::default().with_max_item_count(hint);
+    let options = QueryOptions::default().with_max_item_count(hint).with_operation_options(reading(container));
     let pages = client.query_items::<Value>(sql, feed, Some(options)).await.map_err(|err| failed(container, &err))?;
     let mut pages = pages.into_pages();
     let (mut items, mut last, mut bytes) = (Vec::new(), None, 0);
     while let Some(page) = pages.next().await {
-        for value in page.map_err(|err| failed(container, &err))?.into_items() {
+        let page = page.map_err(|err| failed(container, &err))?;
+        charged(page.headers());
+        for value in page.into_items() {
             let item = Item::parse(container, value)?;
             bytes += item.body.to_string().len();
             if items.len() == query.limit || (bytes > PAGE_MAX_BYTES && !items.is_empty()) {

@@ -1,6 +1,6 @@
 //! Conditional writes: one by itself, or a transactional batch whose every answer is looked at, because a batch
 //! that was rolled back is answered with success.
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use azure_data_cosmos::{
     ContainerClient, CosmosError, TransactionalBatch,
@@ -10,8 +10,10 @@ use azure_data_cosmos::{
 use serde_json::Value;
 
 use super::{
-    failure::failed,
+    charged,
+    failure::{failed, refused},
     item::{self, condition, etag, expires, matching, stored},
+    retry::Failed,
     unavailable,
 };
 use crate::shared::ports::{
@@ -38,40 +40,42 @@ struct Done {
     status: u16,
     /// The service's; none where nothing is left.
     version: Option<String>,
+    /// How long the service asks to wait before it is asked again.
+    wait: Option<Duration>,
 }
 
 pub(super) async fn write(
     client: &ContainerClient,
     container: Container,
     partition: &str,
-    writes: Vec<CheckedWrite>,
+    writes: &[CheckedWrite],
     now: i64,
-) -> Result<Vec<ETag>, StoreError> {
+) -> Result<Vec<ETag>, Failed> {
     // Versions of expired documents that creates may put theirs in the place of.
     let mut expired = HashMap::new();
     for _ in 0..EXPIRED_MAX {
-        let operations = operations(container, partition, &writes, &expired, now)?;
+        let operations = operations(container, partition, writes, &expired, now)?;
         let done = send(client, container, partition, &operations).await?;
         let Some(index) = done.iter().position(|it| !is_success(it.status) && it.status != FAILED_DEPENDENCY) else {
-            return answered(&writes, &done, now);
+            return Ok(answered(writes, &done, now)?);
         };
         let (failed, write) = (&done[index], &writes[index].write);
         let id = write.id().to_owned();
         match (failed.status, write) {
             (409, Write::Create { .. }) => match item::read(client, container, partition, &id).await? {
-                Some(found) if found.is_there(now) => return Err(StoreError::Exists { id }),
+                Some(found) if found.is_there(now) => return Err(StoreError::Exists { id }.into()),
                 Some(found) => expired.insert(id, found.version),
                 // It was removed in between.
                 None => expired.remove(&id),
             },
             // An expired document was replaced or removed by someone else just now.
             (404 | 412, Write::Create { .. }) => expired.remove(&id),
-            (404 | 412, _) => return Err(StoreError::Changed { id }),
-            (413, _) => return Err(StoreError::Refused(format!("document {id} is too large for the service"))),
-            (status, _) => return Err(unavailable(Refused { id, status })),
+            (404 | 412, _) => return Err(StoreError::Changed { id }.into()),
+            (413, _) => return Err(StoreError::Refused(format!("document {id} is too large for the service")).into()),
+            (status, _) => return Err(refused(status, unavailable(Refused { id, status }), failed.wait)),
         };
     }
-    Err(unavailable(Contended))
+    Err(unavailable(Contended).into())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +114,7 @@ async fn send(
     container: Container,
     partition: &str,
     operations: &[Operation<'_>],
-) -> Result<Vec<Done>, StoreError> {
+) -> Result<Vec<Done>, Failed> {
     match operations {
         [one] => Ok(vec![send_one(client, container, partition, one).await?]),
         many => send_batch(client, container, partition, many).await,
@@ -122,7 +126,7 @@ async fn send_one(
     container: Container,
     partition: &str,
     operation: &Operation<'_>,
-) -> Result<Done, StoreError> {
+) -> Result<Done, Failed> {
     let id = operation.write.write.id();
     let mut options = ItemWriteOptions::default();
     if let Some(condition) = &operation.condition {
@@ -138,17 +142,18 @@ async fn send_one(
 }
 
 /// An answer to a point write. What the port has a name for is no failure of the call.
-fn done(container: Container, answer: Result<ItemResponse, CosmosError>) -> Result<Done, StoreError> {
+fn done(container: Container, answer: Result<ItemResponse, CosmosError>) -> Result<Done, Failed> {
     match answer {
         Ok(answer) => {
+            charged(answer.headers());
             let version = answer.headers().etag().map(|it| it.to_string());
-            Ok(Done { status: u16::from(answer.status().status_code()), version })
+            Ok(Done { status: u16::from(answer.status().status_code()), version, wait: None })
         }
         Err(err) => {
             let status = err.status();
             let told = status.is_conflict() || status.is_precondition_failed() || status.is_not_found();
             if told {
-                Ok(Done { status: u16::from(status.status_code()), version: None })
+                Ok(Done { status: u16::from(status.status_code()), version: None, wait: None })
             } else {
                 Err(failed(container, &err))
             }
@@ -161,7 +166,7 @@ async fn send_batch(
     container: Container,
     partition: &str,
     operations: &[Operation<'_>],
-) -> Result<Vec<Done>, StoreError> {
+) -> Result<Vec<Done>, Failed> {
     let mut batch = TransactionalBatch::new(partition.to_owned());
     for it in operations {
         let id = it.write.write.id().to_owned();
@@ -178,14 +183,15 @@ async fn send_batch(
         };
     }
     let answer = client.execute_transactional_batch(batch, None).await.map_err(|err| failed(container, &err))?;
+    charged(answer.headers());
     let answer = answer.into_model().map_err(unavailable)?;
     let done: Vec<_> = answer
         .results()
         .iter()
-        .map(|it| Done { status: it.status_code(), version: it.etag().map(str::to_owned) })
+        .map(|it| Done { status: it.status_code(), version: it.etag().map(str::to_owned), wait: it.retry_after() })
         .collect();
     // Nothing is known of writes that the service says nothing of.
-    if done.len() == operations.len() { Ok(done) } else { Err(unavailable(Contended)) }
+    if done.len() == operations.len() { Ok(done) } else { Err(unavailable(Contended).into()) }
 }
 
 fn is_success(status: u16) -> bool {

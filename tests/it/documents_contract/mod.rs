@@ -2,7 +2,7 @@
 //! [`documents_contract`] passes on it; what only one adapter promises stands in a file of its own.
 mod agreement;
 mod concurrency;
-pub(crate) mod cosmos;
+mod cosmos;
 mod kill;
 mod limits;
 mod queries;

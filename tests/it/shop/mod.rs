@@ -4,7 +4,7 @@
 //! What must stay true: a test names no port and no folder of its own, and leaves no process behind,
 //! also when it fails or is killed. Nothing passes because time went by: a pause
 //! only spaces kills and questions, and what is waited for is something that happens.
-mod buyer;
+pub(crate) mod buyer;
 mod buying;
 mod cached;
 pub(crate) mod client;

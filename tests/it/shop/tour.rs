@@ -2,7 +2,7 @@
 use std::process::Command;
 
 use super::{Options, Shop};
-use crate::documents_contract::cosmos::Emulator;
+use crate::cosmos::emulator::Emulator;
 
 const README: &str = include_str!("../../../README.md");
 const TOUR: &str = include_str!("../../../docs/TOUR.md");

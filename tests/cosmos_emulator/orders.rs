@@ -1,0 +1,43 @@
+//! What a test may order while the account serves.
+use crate::{
+    Failure,
+    serve::{Refusal, Service},
+};
+
+/// - `budget UNITS`: what each partition key may use in a second; 0 for no limit.
+/// - `refuse STATUS SUBSTATUS`: every request for documents is turned away so, until `serve`.
+/// - `failover REGION`: writes move there; none that was answered is lost, as with a planned one.
+/// - `offline REGION`: nothing listens there any more. If writes went there, they move to the next region, with all
+///   that was answered.
+/// - `turned`: answers how many requests were turned away because of their budget.
+/// - `spent CONTAINER`: answers request units used there so far, in thousandths.
+pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failure> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match word {
+        "budget" => service.budget.limit(rest.parse()?),
+        "refuse" => {
+            let (status, sub) = rest.split_once(' ').ok_or("refuse STATUS SUBSTATUS")?;
+            service.refuse(Some(Refusal { status: status.parse()?, sub: sub.parse()? }));
+        }
+        "serve" => service.refuse(None),
+        "failover" | "offline" => {
+            // Nobody writes while what is on its way arrives.
+            let _closed = service.gate.write().await;
+            let store = service.emulator.store();
+            store.drain_pending_replications().await;
+            match word {
+                "failover" => store.set_write_region(rest)?,
+                _ => {
+                    let regions = store.config().active_regions();
+                    let lost = regions.iter().find(|it| it.name() == rest).map(|it| it.gateway_url().clone());
+                    store.set_region_offline(rest)?;
+                    service.lost.send_replace(lost);
+                }
+            }
+        }
+        "turned" => return Ok(service.budget.turned().to_string()),
+        "spent" => return Ok(service.budget.spent(rest).to_string()),
+        _ => return Err(format!("`{line}` is no order").into()),
+    }
+    Ok("done".to_owned())
+}

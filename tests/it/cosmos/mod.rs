@@ -1,0 +1,48 @@
+//! What Cosmos DB does and a file does not: it throttles, loses a region, answers from another one, and refuses whom
+//! it does not know. The emulator is ordered to do it while a shop runs on it.
+pub(crate) mod emulator;
+mod refusals;
+mod regions;
+mod throttled;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use crate::shop::{
+    Shop,
+    buyer::{Buyer, payments, stock},
+    client::{Answer, Client},
+};
+
+/// Buyers at a time.
+const AT_ONCE: usize = 16;
+
+/// So many buyers, each with one unit, at the till.
+async fn arrive(shop: &Shop, sku: &str, count: usize) -> Vec<Buyer> {
+    let arriving = (0..count).map(|_| async { Buyer::at_checkout(&shop.client, &[(sku, 1)]).await });
+    stream::iter(arriving).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Every buyer pays, and asks until there is a final answer.
+fn insist<'a>(buyers: &'a [Buyer], total: &'a Value) -> impl Stream<Item = Answer> + 'a {
+    stream::iter(buyers).map(|it| it.insist("once", total, "sandbox_approve")).buffer_unordered(AT_ONCE)
+}
+
+/// All invariants of the shop's books hold.
+async fn books_are_in_order(client: &Client) {
+    let token = client.post("/dev/token", &json!({ "sub": "auditor", "scopes": ["read_reports"] })).await;
+    let bearer = format!("Bearer {}", token.gave(200).at("/access_token"));
+    let ask = client.call(http::Method::POST, "/api/v1/manage/verify").header("authorization", &bearer);
+    let report = ask.send().await.gave(200).body;
+    assert_eq!(report["ok"], json!(true), "{report:#}");
+}
+
+/// So many units were sold and paid for, none is held, and the books are in order.
+async fn sold(shop: &Shop, sku: &str, orders: usize) {
+    let level = stock(&shop.client, sku).await;
+    let expected = (Some(i64::try_from(orders).unwrap()), Some(0));
+    assert_eq!((level["allocated"].as_i64(), level["held"].as_i64()), expected, "{level}");
+    let books: Vec<Value> = payments(&shop.client).await;
+    assert_eq!(books.iter().filter(|it| it["captured"] != "0").count(), orders);
+    books_are_in_order(&shop.client).await;
+}

@@ -1,0 +1,85 @@
+//! More than one region: what is written is read at once through any process, and a region may be lost.
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::{arrive, emulator::Emulator, insist, sold};
+use crate::shop::{
+    Options, Shop,
+    buyer::{Buyer, count_stock, skus},
+};
+
+const EAST: &str = "East US";
+const WEST: &str = "West US";
+/// Longer than a line takes to be added and asked for.
+const BEHIND_MS: u64 = 250;
+const LINES: usize = 1_000;
+const CHECKOUTS: usize = 200;
+
+fn shop_near(emulator: &Emulator, region: &str) -> Shop {
+    Shop::start(&Options { settings: emulator.settings_near(region), ..Options::default() })
+}
+
+/// Two shops, each in a region of its own, on one account. A cart is where money begins, so it is read where it is
+/// written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_added_through_one_handler_is_seen_through_the_other() {
+    let emulator = Emulator::replicating(&[EAST, WEST], BEHIND_MS);
+    let (east, west) = (shop_near(&emulator, EAST), shop_near(&emulator, WEST));
+    let sku = skus(&east.client, 1).await.pop().unwrap();
+    count_stock(&east.client, &sku, 1_000_000).await.gave(200);
+    let mut seen = 0;
+    for round in 0..LINES {
+        let (one, other) = if round % 2 == 0 { (&east, &west) } else { (&west, &east) };
+        let buyer = Buyer::new(&one.client).await;
+        let quantity = 1 + round % 9;
+        buyer.line(&sku, &json!({ "quantity": quantity })).await.gave(200);
+        let across = Buyer { client: other.client.clone(), ..buyer };
+        let cart = across.show(&across.cart_path()).await.gave(200).body;
+        seen += usize::from(cart["lines"][0]["quantity"] == json!(quantity));
+    }
+    assert_eq!(seen, LINES);
+    east.stop("INT");
+    west.stop("INT");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p23_a_region_lost_in_the_middle_of_checkouts_doubles_and_loses_no_order() {
+    lose_a_region("offline").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p23_a_planned_failover_in_the_middle_of_checkouts_doubles_and_loses_no_order() {
+    lose_a_region("failover").await;
+}
+
+async fn lose_a_region(how: &str) {
+    let emulator = Emulator::replicating(&[EAST, WEST], 20);
+    let shop = shop_near(&emulator, WEST);
+    let sku = skus(&shop.client, 1).await.pop().unwrap();
+    let units = CHECKOUTS / 2;
+    count_stock(&shop.client, &sku, i64::try_from(units).unwrap()).await.gave(200);
+    let buyers = arrive(&shop, &sku, CHECKOUTS).await;
+    let total = buyers[0].total().await;
+
+    // The first answers are there, most are not.
+    let mut paying = pin!(insist(&buyers, &total));
+    let mut answers: Vec<_> = paying.by_ref().take(CHECKOUTS / 10).collect().await;
+    emulator.order(&match how {
+        "failover" => format!("failover {WEST}"),
+        _ => format!("offline {EAST}"),
+    });
+    answers.extend(paying.collect::<Vec<_>>().await);
+    let mut orders: Vec<_> = answers.iter().filter(|it| it.status == 200).map(|it| it.at("/id").to_owned()).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    assert_eq!(orders.len(), units);
+    for buyer in &buyers {
+        let checkout = buyer.show(&buyer.checkout_path()).await.gave(200).body;
+        let placed = orders.iter().any(|it| buyer.order_path().ends_with(it.as_str()));
+        assert_eq!(checkout["status"] == "completed", placed, "{checkout}");
+    }
+    sold(&shop, &sku, units).await;
+    shop.stop("INT");
+}

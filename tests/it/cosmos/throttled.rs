@@ -1,0 +1,89 @@
+//! 429: a partition that has used up its request units. What was turned away was not done, is tried again within the
+//! request, and ends in 503 with `Retry-After` where that is not enough.
+use futures_util::{StreamExt as _, future::join_all};
+use serde_json::Value;
+
+use super::{arrive, books_are_in_order, emulator::Emulator, insist, sold};
+use crate::shop::{
+    Options, Shop,
+    buyer::{Buyer, count_stock, payments, skus, stock},
+    client::Answer,
+};
+
+const HOT_BUYERS: usize = 50;
+const COLD_BUYERS: usize = 10;
+const UNITS: usize = 25;
+/// A hundredth of what the service gives a partition key; more than one purchase needs of its own, less than
+/// fifty buyers ask of one SKU. Source of the 10,000: Cosmos DB service quotas.
+const BUDGET: u64 = 150;
+/// Request units, in thousandths, that a hold may take of the stock's partition at this contention.
+const PER_HOLD_MAX: u64 = 40_000;
+
+/// Every buyer completes once, all together; answers with what.
+async fn complete_once(buyers: &[Buyer], total: &Value) -> Vec<Answer> {
+    join_all(buyers.iter().map(|it| it.complete("once", total, "sandbox_approve"))).await
+}
+
+/// A caller who is told to come back, and when.
+fn is_told_to_wait(answer: &Answer) -> bool {
+    answer.status == 503 && answer.header("retry-after").parse::<u32>().is_ok_and(|it| it >= 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p22_a_hot_partition_slows_nobody_else_and_loses_nothing() {
+    let emulator = Emulator::start(&["North Europe"]);
+    let shop = Shop::start(&Options { settings: emulator.settings(), ..Options::default() });
+    let [hot, cold] = skus(&shop.client, 2).await.try_into().unwrap();
+    for sku in [&hot, &cold] {
+        count_stock(&shop.client, sku, i64::try_from(UNITS).unwrap()).await.gave(200);
+    }
+    let (crowd, others) = (arrive(&shop, &hot, HOT_BUYERS).await, arrive(&shop, &cold, COLD_BUYERS).await);
+    let (total, cold_total) = (crowd[0].total().await, others[0].total().await);
+    let before = emulator.count("spent stock");
+    emulator.order(&format!("budget {BUDGET}"));
+
+    let (first, calm) = tokio::join!(complete_once(&crowd, &total), complete_once(&others, &cold_total));
+    assert!(emulator.count("turned") > 0, "no partition was hot");
+    assert!(calm.iter().all(|it| it.status == 200), "{calm:?}");
+    let known = |it: &Answer| it.status == 200 || is_told_to_wait(it) || it.body["code"] == "out_of_stock";
+    let odd: Vec<_> = first.iter().filter(|it| !known(it)).collect();
+    assert!(odd.is_empty(), "{odd:?}");
+
+    let answers: Vec<_> = insist(&crowd, &total).collect().await;
+    assert_eq!(answers.iter().filter(|it| it.status == 200).count(), UNITS);
+    let spent = emulator.count("spent stock") - before;
+    let per_hold = spent / u64::try_from(UNITS + COLD_BUYERS).unwrap();
+    println!("stock: {per_hold} thousandths of a request unit for each hold that succeeded");
+    assert!(per_hold < PER_HOLD_MAX, "{per_hold}");
+    emulator.order("budget 0");
+    for (sku, orders) in [(&hot, UNITS), (&cold, COLD_BUYERS)] {
+        let level = stock(&shop.client, sku).await;
+        assert_eq!((level["allocated"].as_u64(), level["held"].as_u64()), (u64::try_from(orders).ok(), Some(0)));
+    }
+    let books = payments(&shop.client).await;
+    assert_eq!(books.iter().filter(|it| it["captured"] != "0").count(), UNITS + COLD_BUYERS);
+    books_are_in_order(&shop.client).await;
+    shop.stop("INT");
+}
+
+/// Every partition turns everything away, for longer than any call waits: everyone is told so, nobody is lost, and
+/// it is over by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_turns_everything_away_is_waited_out() {
+    let emulator = Emulator::start(&["North Europe"]);
+    let shop = Shop::start(&Options { settings: emulator.settings(), ..Options::default() });
+    let sku = skus(&shop.client, 1).await.pop().unwrap();
+    count_stock(&shop.client, &sku, 10).await.gave(200);
+    let buyers = arrive(&shop, &sku, 20).await;
+    let total = buyers[0].total().await;
+
+    emulator.order("refuse 429 3200");
+    let answers = complete_once(&buyers, &total).await;
+    assert!(answers.iter().all(is_told_to_wait), "{answers:?}");
+    emulator.order("serve");
+
+    let answers: Vec<_> = insist(&buyers, &total).collect().await;
+    assert_eq!(answers.iter().filter(|it| it.status == 200).count(), 10);
+    sold(&shop, &sku, 10).await;
+    shop.stop("INT");
+}
