@@ -46,12 +46,9 @@ pub struct Scope {
     trace: Cell<Option<u128>>,
     attempt: Cell<u32>,
     store: [Cell<u32>; 3],
-<<<<<<< HEAD
     cache: Cell<u32>,
-=======
     /// Thousandths of a request unit.
     charge: Cell<u64>,
->>>>>>> b93899c (cosmos: calls that are turned away are asked for again with a spread; writes follow their region)
 }
 
 impl Scope {
@@ -65,11 +62,8 @@ impl Scope {
             trace: Cell::new(None),
             attempt: Cell::new(0),
             store: Default::default(),
-<<<<<<< HEAD
             cache: Cell::new(0),
-=======
             charge: Cell::new(0),
->>>>>>> b93899c (cosmos: calls that are turned away are asked for again with a spread; writes follow their region)
         }
     }
 
@@ -122,19 +116,31 @@ pub fn store_op(kind: StoreOp) {
     SCOPE.try_with(count).unwrap_or_default();
 }
 
-<<<<<<< HEAD
+/// Adds what the service charged for an operation, in request units; nothing outside a request.
+pub fn store_charge(units: f64) {
+    // Through text, because binary fractions of hundredths do not add up.
+    let thousandths: u64 = format!("{units:.3}").replace('.', "").parse().unwrap_or(0);
+    SCOPE.try_with(|scope| scope.charge.set(scope.charge.get().saturating_add(thousandths))).unwrap_or_default();
+}
+
 /// Counts one round trip to the shared cache that the request at hand waits for; nothing outside a request.
 pub fn cache_trip() {
     SCOPE.try_with(|scope| scope.cache.set(scope.cache.get().saturating_add(1))).unwrap_or_default();
 }
 
-/// The counts so far as the value of a `Server-Timing` header (W3C Server Timing, `desc`).
+/// The counts so far as the value of a `Server-Timing` header (W3C Server Timing, `desc`); `ru` are
+/// request units, where the service names any.
 pub fn server_timing() -> Option<HeaderValue> {
     // Most answers of a warm process ask the store for nothing.
     const NOTHING: HeaderValue = HeaderValue::from_static("store;desc=\"reads=0 writes=0 queries=0\"");
-    let (counts, trips) = SCOPE.try_with(|scope| (scope.store.each_ref().map(Cell::get), scope.cache.get())).ok()?;
+    let seen = |it: &Scope| (it.store.each_ref().map(Cell::get), it.cache.get(), it.charge.get());
+    let (counts, trips, charge) = SCOPE.try_with(seen).ok()?;
     let [reads, writes, queries] = counts;
-    let store = || format!("store;desc=\"reads={reads} writes={writes} queries={queries}\"");
+    let units = || match charge {
+        0 => String::new(),
+        _ => format!(" ru={}.{:03}", charge / 1_000, charge % 1_000),
+    };
+    let store = || format!("store;desc=\"reads={reads} writes={writes} queries={queries}{}\"", units());
     match (counts, trips) {
         ([0, 0, 0], 0) => Some(NOTHING),
         (_, 0) => HeaderValue::try_from(store()).ok(),
@@ -159,32 +165,6 @@ impl Counter {
 
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-=======
-/// Adds what the service charged for an operation, in request units; nothing outside a request.
-pub fn store_charge(units: f64) {
-    // Through text, because binary fractions of hundredths do not add up.
-    let thousandths: u64 = format!("{units:.3}").replace('.', "").parse().unwrap_or(0);
-    SCOPE.try_with(|scope| scope.charge.set(scope.charge.get().saturating_add(thousandths))).unwrap_or_default();
-}
-
-/// The counts so far as the value of a `Server-Timing` header (W3C Server Timing, `desc`); `ru` where the service
-/// gives a charge.
-pub fn server_timing() -> Option<HeaderValue> {
-    // Most answers of a warm process ask the store for nothing.
-    const NOTHING: HeaderValue = HeaderValue::from_static("store;desc=\"reads=0 writes=0 queries=0\"");
-    let (counts, charge) = SCOPE.try_with(|it| (it.store.each_ref().map(Cell::get), it.charge.get())).ok()?;
-    let [reads, writes, queries] = counts;
-    let units = match charge {
-        0 => String::new(),
-        _ => format!(" ru={}.{:03}", charge / 1_000, charge % 1_000),
-    };
-    match counts {
-        [0, 0, 0] => Some(NOTHING),
-        _ => {
-            let value = format!("store;desc=\"reads={reads} writes={writes} queries={queries}{units}\"");
-            HeaderValue::try_from(value).ok()
-        }
->>>>>>> b93899c (cosmos: calls that are turned away are asked for again with a spread; writes follow their region)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     serve::{Refusal, Service},
 };
 
-/// - `budget UNITS`: what each partition key may use in a second; 0 for no limit.
+/// - `budget CONTAINER UNITS`: what each of its partition keys may use in a second; 0 for no limit.
 /// - `refuse STATUS SUBSTATUS`: every request for documents is turned away so, until `serve`.
 /// - `failover REGION`: writes move there; none that was answered is lost, as with a planned one.
 /// - `offline REGION`: nothing listens there any more. If writes went there, they move to the next region, with all
@@ -14,7 +14,10 @@ use crate::{
 pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failure> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
-        "budget" => service.budget.limit(rest.parse()?),
+        "budget" => {
+            let (container, units) = rest.split_once(' ').ok_or("budget CONTAINER UNITS")?;
+            service.budget.limit(container, units.parse()?);
+        }
         "refuse" => {
             let (status, sub) = rest.split_once(' ').ok_or("refuse STATUS SUBSTATUS")?;
             service.refuse(Some(Refusal { status: status.parse()?, sub: sub.parse()? }));

@@ -82,7 +82,9 @@ fn told(report: &Report) -> String {
     let mut line = |cells: [&str; 6]| {
         let [step, rest @ ..] = cells;
         let _ = write!(text, "{step:<20}");
-        rest.iter().for_each(|it| drop(write!(text, "{it:>9}")));
+        for cell in rest {
+            let _ = write!(text, "{cell:>9}");
+        }
         text.push('\n');
     };
     line(["step", "calls", "reads", "writes", "queries", "all"]);

@@ -16,7 +16,7 @@ mod platform;
 mod processes;
 mod replayed;
 mod tour;
-mod verifying;
+pub(crate) mod verifying;
 mod webhooks;
 
 use std::{

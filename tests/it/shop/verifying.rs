@@ -57,7 +57,7 @@ async fn plant(store: &Path, sku: &str) {
 }
 
 /// What `xtask verify` prints, and whether the store is in order.
-fn xtask_verify(url: &str) -> (String, bool) {
+pub(crate) fn xtask_verify(url: &str) -> (String, bool) {
     let output = Command::new(given::path(given::XTASK)).args(["verify", "--url", url]).output().unwrap();
     (String::from_utf8(output.stdout).unwrap(), output.status.success())
 }
