@@ -18,14 +18,17 @@ use crate::shared::{
         oidc::Oidc,
         redis_cache::{self, RedisCache},
         sandbox_payments::SandboxPayments,
-        service_bus::{self, Access, ServiceBus},
+        service_bus::{self, Access, EntraTokens, ServiceBus},
         smtp::{self, Relay, Security, Smtp},
         sqlite::{OpenError, SqliteDocuments},
         stripe::Stripe,
         system::{RandomIds, SystemClock},
         tax_http::{self, TaxHttp},
     },
-    config::{BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, ObjectsConfig, PaymentsConfig, StoreConfig},
+    config::{
+        BusAccess, BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, ObjectsConfig, PaymentsConfig,
+        StoreConfig,
+    },
     host::{
         admission::{Admit, Traffic, Visit},
         call::Call,
@@ -193,8 +196,14 @@ fn documents(config: &StoreConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Do
 }
 
 fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {
-    let BusConfig::ServiceBus { endpoint, key_name, key } = config;
-    let access = Access::Policy { name: key_name.clone(), key: key.0.clone() };
+    let BusConfig::ServiceBus { endpoint, access } = config;
+    let access = match access {
+        BusAccess::Policy { name, key } => Access::Policy { name: name.clone(), key: key.0.clone() },
+        BusAccess::Identity { client_id } => {
+            let tokens = EntraTokens::managed(client_id.as_deref());
+            Access::Identity(Arc::new(tokens.map_err(|err| AppError::Setting(format!("AZURE_CLIENT_ID: {err}")))?))
+        }
+    };
     let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);
     Ok(Arc::new(bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?))
 }

@@ -5,6 +5,7 @@ pub mod inventory_http;
 pub mod keyset;
 pub mod mail_files;
 pub mod mail_message;
+mod managed_identity;
 pub mod memory;
 pub mod memory_cache;
 pub mod object_storage;

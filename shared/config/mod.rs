@@ -48,8 +48,16 @@ pub enum StoreConfig {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BusConfig {
-    /// The Service Bus REST endpoint at `endpoint`, signed with a shared access key.
-    ServiceBus { endpoint: Url, key_name: String, key: Secret },
+    /// The Service Bus REST endpoint at `endpoint`.
+    ServiceBus { endpoint: Url, access: BusAccess },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusAccess {
+    /// The app's managed identity; `client_id` if it has several.
+    Identity { client_id: Option<String> },
+    /// A shared access policy, of an emulator or the dev host.
+    Policy { name: String, key: Secret },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,18 +251,27 @@ impl Reader<'_> {
 
     fn bus(&mut self) -> BusConfig {
         let adapter = self.adapter("OFFPEAK_BUS", "messages out", "servicebus", &["servicebus"]);
+        let identity = BusAccess::Identity { client_id: self.text("AZURE_CLIENT_ID") };
         if adapter.is_empty() {
-            return BusConfig::ServiceBus { endpoint: nowhere(), key_name: String::new(), key: Secret(String::new()) };
+            return BusConfig::ServiceBus { endpoint: nowhere(), access: identity };
         }
         let endpoint = self.url_or_devhost("OFFPEAK_BUS_ENDPOINT", "/", "https://NAMESPACE.servicebus.windows.net");
-        let (key_name, key) = if self.local {
+        let key = self.text("OFFPEAK_BUS_KEY").map(Secret);
+        let access = match key {
             // The dev host checks no key.
-            ("local".to_owned(), "local".to_owned())
-        } else {
-            let key_name = self.required("OFFPEAK_BUS_KEY_NAME", "the shared access policy's name");
-            (key_name, self.required("OFFPEAK_BUS_KEY", "the shared access policy's key"))
+            None if self.local && endpoint.scheme() == "http" => {
+                BusAccess::Policy { name: "local".to_owned(), key: Secret("local".to_owned()) }
+            }
+            key => {
+                self.identity_or_emulator(&endpoint, key.as_ref(), ["OFFPEAK_BUS_ENDPOINT", "OFFPEAK_BUS_KEY"]);
+                let policy = |key| {
+                    let name = self.required("OFFPEAK_BUS_KEY_NAME", "the name of the policy that the key is of");
+                    BusAccess::Policy { name, key }
+                };
+                key.map_or(identity, policy)
+            }
         };
-        BusConfig::ServiceBus { endpoint, key_name, key: Secret(key) }
+        BusConfig::ServiceBus { endpoint, access }
     }
 
     fn payments(&mut self) -> PaymentsConfig {
@@ -286,6 +303,9 @@ impl Reader<'_> {
             return IdentityConfig::Oidc { issuer: nowhere(), audience: String::new() };
         }
         let issuer = self.url_or_devhost("OFFPEAK_IDENTITY_ISSUER", "/dev/identity", "the issuer's URL, as in `iss`");
+        if !self.local && issuer != nowhere() && issuer.scheme() != "https" {
+            self.faults.push("OFFPEAK_IDENTITY_ISSUER is not https, so nobody knows whose keys it gives".to_owned());
+        }
         let audience = match self.text("OFFPEAK_IDENTITY_AUDIENCE") {
             Some(audience) => audience,
             None if self.local => "offpeak".to_owned(),

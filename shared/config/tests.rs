@@ -50,6 +50,29 @@ fn cosmos_takes_an_identity_and_on_this_machine_a_key() {
 }
 
 #[test]
+fn the_bus_takes_an_identity_and_on_this_machine_a_key() {
+    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_BUS", "servicebus")];
+    let access = |settings: &[(&str, &str)]| {
+        read(&[&local, settings].concat()).map(|it| {
+            assert!(!format!("{it:?}").contains("hunter2"), "{it:?}");
+            let BusConfig::ServiceBus { access, .. } = it.bus;
+            access
+        })
+    };
+    let (cloud, here) = ("https://shop.servicebus.windows.net", "http://127.0.0.1:5300");
+    let (endpoint, key) = ("OFFPEAK_BUS_ENDPOINT", ("OFFPEAK_BUS_KEY", "hunter2"));
+    let name = ("OFFPEAK_BUS_KEY_NAME", "send");
+    let identity = BusAccess::Identity { client_id: None };
+    assert_eq!(access(&[(endpoint, cloud)]).unwrap(), identity);
+    let policy = BusAccess::Policy { name: "send".to_owned(), key: Secret("hunter2".to_owned()) };
+    assert_eq!(access(&[(endpoint, here), key, name]).unwrap(), policy);
+    assert!(matches!(access(&[]).unwrap(), BusAccess::Policy { name, .. } if name == "local"));
+    let fault = |settings: &[(&str, &str)]| access(settings).unwrap_err().0.remove(0);
+    assert!(fault(&[(endpoint, cloud), key, name]).starts_with("OFFPEAK_BUS_KEY is for an emulator"));
+    assert!(fault(&[(endpoint, here), key]).starts_with("OFFPEAK_BUS_KEY_NAME is missing"));
+}
+
+#[test]
 fn redis_takes_an_identity_and_on_this_machine_a_password() {
     let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_CACHE", "redis")];
     let check = |url: &str, cluster: &str, fault: Option<&str>| {

@@ -24,6 +24,7 @@ mod promotions;
 mod proof;
 mod rate_limits;
 mod saga;
+mod settings;
 mod shop;
 mod stock;
 mod tidy;

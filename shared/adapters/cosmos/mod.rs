@@ -28,7 +28,6 @@ use azure_data_cosmos::{
         ThrottlingRetryOptionsBuilder,
     },
 };
-use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -38,6 +37,7 @@ use self::{
     retry::{Failed, insist},
 };
 use crate::shared::{
+    adapters::managed_identity::managed_identity,
     ports::{
         clock::Clock,
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
@@ -133,11 +133,7 @@ impl CosmosDocuments {
         let account = match &self.account.credential {
             Credential::Key(key) => AccountReference::with_authentication_key(endpoint, key.clone()),
             Credential::ManagedIdentity { client_id } => {
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-                    ..ManagedIdentityCredentialOptions::default()
-                };
-                let identity = ManagedIdentityCredential::new(Some(options)).map_err(unavailable)?;
+                let identity = managed_identity(client_id.as_deref()).map_err(StoreError::Unavailable)?;
                 AccountReference::with_credential(endpoint, identity)
             }
         };

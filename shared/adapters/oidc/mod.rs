@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -111,6 +112,10 @@ impl Identity for Oidc {
         if !ALGORITHMS.contains(&header.alg) {
             return Err(IdentityError::Invalid(format!("{:?} signatures are not accepted", header.alg)));
         }
+        // Not yet believed; but a token of another issuer is refused without asking ours for keys.
+        if issuer_of(token).is_none_or(|it| it.trim_end_matches('/') != self.issuer) {
+            return Err(IdentityError::Invalid("it is of another issuer".to_owned()));
+        }
         let id = header.kid.ok_or_else(|| IdentityError::Invalid("it names no signing key".to_owned()))?;
         let key = self.key(&id).await?;
         let mut validation = Validation::new(header.alg);
@@ -126,6 +131,16 @@ impl Identity for Oidc {
             scopes: claims.scp.split_ascii_whitespace().map(ToOwned::to_owned).collect(),
         })
     }
+}
+
+/// What the token says in `iss`, before anything of it is checked.
+fn issuer_of(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Unchecked {
+        iss: String,
+    }
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Unchecked>(&claims).ok().map(|it| it.iss)
 }
 
 fn unavailable(err: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IdentityError {

@@ -21,7 +21,6 @@ use std::{
 
 use async_trait::async_trait;
 use azure_credentials::credentials::TokenCredential;
-use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 use bytes::Bytes;
 use redis::{Cmd, Value};
 use tokio::{
@@ -37,6 +36,7 @@ use self::{
     tally::Tallies,
 };
 use crate::shared::{
+    adapters::managed_identity::managed_identity,
     ports::{
         cache::{Cache, CacheError, Kept, PATIENCE, check_key, check_keys, check_push, check_set},
         clock::Clock,
@@ -107,12 +107,7 @@ impl RedisCache {
             None => None,
             Some(Identity::Tokens(tokens)) => Some(Arc::clone(tokens)),
             Some(Identity::Managed { client_id }) => {
-                let options = ManagedIdentityCredentialOptions {
-                    user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-                    ..ManagedIdentityCredentialOptions::default()
-                };
-                let identity = ManagedIdentityCredential::new(Some(options));
-                Some(identity.map_err(|err| AccessError(err.into()))? as Arc<dyn TokenCredential>)
+                Some(managed_identity(client_id.as_deref()).map_err(AccessError)? as Arc<dyn TokenCredential>)
             }
         };
         let entra = credentials.map(|it| Entra::new(it, clock));

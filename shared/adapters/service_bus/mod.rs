@@ -2,6 +2,7 @@
 //! message. A message counts as sent only after the broker's 201.
 //!
 //! Nothing is tried twice here: the outbox keeps what was not sent and knows when to try again.
+mod identity;
 mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -12,6 +13,7 @@ use azure_messaging_servicebus::service_bus::{QueueClient, SendMessageOptions};
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 
+pub use self::identity::EntraTokens;
 use self::transport::Transport;
 use super::http_client::HttpClient;
 use crate::shared::ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message};

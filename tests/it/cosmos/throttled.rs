@@ -15,7 +15,7 @@ const COLD_BUYERS: usize = 10;
 const UNITS: usize = 25;
 /// Request units a second for each SKU's stock: enough for who buys alone, too little for fifty who want the same. The
 /// service gives a partition key 10,000. Source: Cosmos DB service quotas.
-const BUDGET: u64 = 30;
+const BUDGET: u64 = 60;
 /// Request units, in thousandths, that a hold may take of the stock's partition at this contention.
 const PER_HOLD_MAX: u64 = 40_000;
 

@@ -82,3 +82,18 @@ fn a_banned_or_doubled_crate_is_seen() {
         assert!(faults(&versions(planted)).len() > clean, "{planted}");
     }
 }
+
+/// The SDK's emulator is a feature that must never reach the shipped binary: it would answer for the account.
+#[test]
+fn the_handler_has_no_feature_that_is_for_tests_only() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut tree = Command::new(cargo);
+    tree.current_dir(env!("CARGO_MANIFEST_DIR")).args(["tree", "--locked", "--offline", "-p", "offpeak"]);
+    let output = tree.args(["-e", "normal,features", "--prefix", "none"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("azure_data_cosmos feature"), "{text}");
+    for feature in ["__internal", "fault_injection", "test-util"] {
+        let found: Vec<_> = text.lines().filter(|it| it.contains(feature)).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
