@@ -20,8 +20,14 @@ const AT_ONCE: usize = 16;
 
 /// So many buyers, each with one unit, at the till.
 async fn arrive(shop: &Shop, sku: &str, count: usize) -> Vec<Buyer> {
-    let arriving = (0..count).map(|_| async { Buyer::at_checkout(&shop.client, &[(sku, 1)]).await });
-    stream::iter(arriving).buffer_unordered(AT_ONCE).collect().await
+    stream::iter(0..count).map(|n| at_the_till(shop, sku, n)).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Buyer number `n` of this SKU, who shares nothing else with any other one.
+async fn at_the_till(shop: &Shop, sku: &str, n: usize) -> Buyer {
+    let buyer = Buyer::with(&shop.client, &[(sku, 1)]).await;
+    buyer.start(&format!("buyer-{n}@{}.example.com", sku.to_ascii_lowercase())).await.gave(201);
+    buyer
 }
 
 /// Every buyer pays, and asks until there is a final answer.

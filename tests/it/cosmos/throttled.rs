@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, future::join_all};
 use serde_json::Value;
 
-use super::{arrive, books_are_in_order, emulator::Emulator, insist, sold};
+use super::{arrive, at_the_till, books_are_in_order, emulator::Emulator, insist, sold};
 use crate::shop::{
     Options, Shop,
     buyer::{Buyer, count_stock, payments, skus, stock},
@@ -39,7 +39,7 @@ async fn p22_a_hot_partition_slows_nobody_else_and_loses_nothing() {
         count_stock(&shop.client, sku, i64::try_from(UNITS).unwrap()).await.gave(200);
     }
     let crowd = arrive(&shop, &hot, HOT_BUYERS).await;
-    let others = join_all(cold.iter().map(async |sku| Buyer::at_checkout(&shop.client, &[(sku, 1)]).await)).await;
+    let others = join_all(cold.iter().map(|sku| at_the_till(&shop, sku, 0))).await;
     let total = crowd[0].total().await;
     let before = emulator.count("spent stock");
     emulator.order(&format!("budget stock {BUDGET}"));

@@ -115,14 +115,14 @@ async fn a_folder_that_cannot_be_written_is_a_delay() {
 }
 
 /// A real mail server on loopback, ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start() -> Server {
+    pub(crate) fn start() -> Server {
         let mut child = python().arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().expect("the mail server has started").unwrap().parse().unwrap();
@@ -133,7 +133,7 @@ impl Server {
         Relay { host: "127.0.0.1".into(), port: self.port, security, credentials: None }
     }
 
-    fn seen(&mut self) -> Value {
+    pub(crate) fn seen(&mut self) -> Value {
         serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
     }
 }

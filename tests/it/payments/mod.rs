@@ -2,7 +2,7 @@
 //! running `localstripe`. What localstripe does not have is asked of the sandbox, and of answers as Stripe documents
 //! them ([`stripe`]).
 mod sandbox;
-mod stripe;
+pub(crate) mod stripe;
 pub(crate) mod stub;
 
 use offpeak::shared::ports::payments::{

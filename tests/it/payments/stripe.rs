@@ -25,8 +25,8 @@ use super::{
 };
 use crate::given;
 
-const KEY: &str = "sk_test_12345";
-const SECRET: &str = "whsec_test";
+pub(crate) const KEY: &str = "sk_test_12345";
+pub(crate) const SECRET: &str = "whsec_test";
 
 fn adapter(url: &str) -> Stripe {
     let secrets = vec!["whsec_newer".to_owned(), SECRET.to_owned()];
@@ -34,13 +34,13 @@ fn adapter(url: &str) -> Stripe {
 }
 
 /// `localstripe` on loopback, ended with the test.
-struct LocalStripe {
+pub(crate) struct LocalStripe {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl LocalStripe {
-    fn start() -> LocalStripe {
+    pub(crate) fn start() -> LocalStripe {
         let mut command = Command::new(given::path(given::PYTHON));
         command.args(["-c", include_str!("localstripe.py")]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
@@ -48,7 +48,7 @@ impl LocalStripe {
         LocalStripe { child, url: format!("http://127.0.0.1:{}/", port.unwrap()) }
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Value {
         let body = serde_urlencoded::to_string(form).unwrap();
         let request = reqwest::Client::new().post(format!("{}{path}", self.url)).bearer_auth(KEY).body(body);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
@@ -58,7 +58,7 @@ impl LocalStripe {
     }
 
     /// What a browser makes of a card's number.
-    async fn card(&self, number: &str) -> Way {
+    pub(crate) async fn card(&self, number: &str) -> Way {
         let form = [("card[exp_month]", "12"), ("card[exp_year]", "2030"), ("card[cvc]", "123")];
         let form = [&[("type", "card"), ("card[number]", number)], &form[..]].concat();
         let made = self.post("v1/payment_methods", &form).await;

@@ -9,6 +9,7 @@ mod buying;
 mod cached;
 pub(crate) mod client;
 mod crowd;
+mod elsewhere;
 mod faults;
 mod orders;
 mod packaged;
