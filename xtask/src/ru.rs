@@ -1,7 +1,6 @@
 //! `ru`: what a placed order costs in request units of Cosmos DB, step by step, and whether that is within what the
 //! shop allows itself. An estimate: see `shared/adapters/cosmos/units.rs` for the table it follows.
 use std::{
-    fmt::Write,
     path::Path,
     process::{Command, Stdio},
 };
@@ -82,11 +81,8 @@ fn told(report: &Report) -> String {
     let mut text = String::from("request units of one order of two lines (estimate)\n\n");
     let mut line = |cells: [&str; 6]| {
         let [step, rest @ ..] = cells;
-        let _ = write!(text, "{step:<20}");
-        for cell in rest {
-            let _ = write!(text, "{cell:>9}");
-        }
-        text.push('\n');
+        let cells: String = rest.iter().map(|it| format!("{it:>9}")).collect();
+        text.push_str(&format!("{step:<20}{cells}\n"));
     };
     line(["step", "calls", "reads", "writes", "queries", "all"]);
     for it in &report.order.steps {
@@ -94,15 +90,14 @@ fn told(report: &Report) -> String {
         line([&it.step, &calls, &units(it.reads), &units(it.writes), &units(it.queries), &units(it.total)]);
     }
     let order = &report.order;
-    let _ = write!(
-        text,
+    text.push_str(&format!(
         "\nin all {}; allowed {}, target {}\nthe first order of a process {}; {} if a replaced item costs twice a new one\n",
         units(order.total),
         units(ALLOWED),
         units(TARGET),
         units(report.first.total),
         units(order.replaced_twice)
-    );
+    ));
     text
 }
 
