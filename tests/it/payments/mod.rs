@@ -16,9 +16,9 @@ use offpeak_domain::{
 use ulid::Ulid;
 
 /// How a provider is asked for each outcome.
-struct Way {
-    method: &'static str,
-    token: Option<String>,
+pub(crate) struct Way {
+    pub(crate) method: &'static str,
+    pub(crate) token: Option<String>,
 }
 
 struct Ways {
