@@ -1,4 +1,5 @@
 //! The sandbox payment provider alone, on a port of its own.
+#![expect(clippy::disallowed_methods, reason = "a program for people, with tasks of its own")]
 use std::{error::Error, path::Path, sync::Arc};
 
 use devhost::clock::SystemClock;

@@ -56,7 +56,7 @@ async fn p22_a_hot_partition_slows_nobody_else_and_loses_nothing() {
     assert_eq!(answers.iter().filter(|it| it.status == 200).count(), UNITS);
     let spent = emulator.count("spent stock") - before;
     let per_hold = spent / u64::try_from(UNITS + COLD_BUYERS).unwrap();
-    println!("stock: {per_hold} thousandths of a request unit for each hold that succeeded");
+    eprintln!("stock: {per_hold} thousandths of a request unit for each hold that succeeded");
     assert!(per_hold < PER_HOLD_MAX, "{per_hold}");
     emulator.order("budget stock 0");
     let level = stock(&shop.client, &hot).await;
