@@ -15,7 +15,7 @@ use super::{
 pub(super) struct Buyer {
     /// What cart, checkout and order have in common.
     pub(super) ulid: String,
-    token: String,
+    pub(super) token: String,
     /// The total the buyer was shown.
     pub(super) total: Value,
 }

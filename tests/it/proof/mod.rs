@@ -14,6 +14,7 @@ mod chance;
 mod changing;
 mod enumerate;
 mod faults;
+mod golden;
 mod last_units;
 mod machine;
 mod messages;

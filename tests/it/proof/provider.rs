@@ -37,7 +37,7 @@ pub(super) struct Entry {
     pub(super) refunded: i64,
     pub(super) voided: i64,
     /// Captures and refunds by the id of their fact, so that a repeat changes nothing.
-    moves: BTreeMap<String, i64>,
+    pub(super) moves: BTreeMap<String, i64>,
 }
 
 impl Entry {
@@ -105,6 +105,11 @@ impl Provider {
 
     pub(super) fn ledger(&self) -> BTreeMap<String, Entry> {
         self.payments.lock().unwrap().clone()
+    }
+
+    /// A ledger of another time.
+    pub(super) fn restore(&self, payments: BTreeMap<String, Entry>) {
+        *self.payments.lock().unwrap() = payments;
     }
 
     pub(super) fn find(&self, reference: &str) -> Option<Payment> {

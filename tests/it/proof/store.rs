@@ -32,6 +32,8 @@ pub(super) struct Store {
     /// What was free of each SKU, at each of its changes, once someone asked for it.
     watched: Mutex<Option<Vec<(Instant, String, i64)>>>,
     clock: Arc<dyn Clock>,
+    /// How long each document was to be kept when it was last written.
+    kept: Mutex<HashMap<Key, Duration>>,
 }
 
 /// How old a read may be.
@@ -50,6 +52,7 @@ impl Store {
             began: Instant::now(),
             watched: Mutex::default(),
             clock,
+            kept: Mutex::default(),
         }
     }
 
@@ -105,10 +108,18 @@ impl Store {
         let seen = found.iter().map(|(_, it)| it.as_ref());
         let writes = self.planted.bend(writes, seen);
         let levels = self.free_in(&writes);
+        let lives: Vec<_> = writes.iter().map(lives_for).collect();
         let etags = self.documents.write(container, partition, writes).await?;
         // What was refused never was.
         self.watched.lock().unwrap().iter_mut().for_each(|it| it.extend(levels.iter().cloned()));
         let now = Instant::now();
+        for ((key, _), life) in found.iter().zip(lives) {
+            let mut kept = self.kept.lock().unwrap();
+            match life {
+                Some(life) => kept.insert(key.clone(), life),
+                None => kept.remove(key),
+            };
+        }
         self.before.lock().unwrap().extend(found.into_iter().map(|(key, it)| (key, (now, it))));
         Ok(etags)
     }
@@ -118,6 +129,11 @@ impl Store {
         let key = (container, partition.to_owned(), id.to_owned());
         let before = self.before.lock().unwrap();
         before.get(&key).filter(|(at, _)| at.elapsed() < STALE_MAX).map(|(_, it)| it.clone())
+    }
+
+    /// How long a document was to be kept from its last write; `None`: for ever.
+    pub(super) fn kept_for(&self, container: Container, partition: &str, id: &str) -> Option<Duration> {
+        self.kept.lock().unwrap().get(&(container, partition.to_owned(), id.to_owned())).copied()
     }
 
     /// From now on every change of stock is remembered.
@@ -157,6 +173,13 @@ impl Store {
                 None => return all,
             }
         }
+    }
+}
+
+fn lives_for(write: &Write) -> Option<Duration> {
+    match write {
+        Write::Create { ttl, .. } | Write::Replace { ttl, .. } => *ttl,
+        Write::Delete { .. } => None,
     }
 }
 

@@ -60,10 +60,10 @@ pub(super) struct World {
 pub(super) type Goods<'a> = (&'a str, &'a str, i64);
 
 impl World {
-    /// A shop with these goods. Only in virtual time.
-    pub(super) async fn new(seed: u64, planted: Planted, manners: Manners, goods: &[Goods<'_>]) -> Arc<World> {
+    /// A store without a document, and nothing on the way. Only in virtual time.
+    pub(super) fn empty(seed: u64, planted: Planted, manners: Manners) -> Arc<World> {
         let clock = VirtualClock::new();
-        let world = Arc::new(World {
+        Arc::new(World {
             clock,
             store: Store::new(Arc::new(clock), planted),
             provider: Provider::new(planted == Planted::MovesAgain),
@@ -74,7 +74,12 @@ impl World {
             planted,
             seed,
             drawn: AtomicU64::new(0),
-        });
+        })
+    }
+
+    /// A shop with these goods. Only in virtual time.
+    pub(super) async fn new(seed: u64, planted: Planted, manners: Manners, goods: &[Goods<'_>]) -> Arc<World> {
+        let world = World::empty(seed, planted, manners);
         let mut csv = "sku,title,price,onHand\n".to_owned();
         for (sku, price, on_hand) in goods {
             csv.push_str(&format!("{sku},Goods {sku},{price},{on_hand}\n"));
