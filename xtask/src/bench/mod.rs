@@ -132,6 +132,7 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     let mut table = Table::default();
     say("start to first answer");
     start::measure(&programs.handler, data.path(), effort, &mut table)?;
+    start::unreachable(&programs.handler, data.path(), effort, &mut table)?;
     let handler = Handler::start(&programs.handler, data.path())?;
     say("requests for one product");
     let answered = load::measure(&handler, &programs, data.path(), effort, &mut table)?;

@@ -15,6 +15,56 @@ use crate::failure::Failure;
 /// The least that Node can be asked to do; the port is its argument.
 const NODE: &str = "require('http').createServer((q,s)=>s.end('ok')).listen(+process.argv[1],'127.0.0.1')";
 
+/// Every dependency in Azure, and none of them there. `live` asks for none, as a warm-up does.
+const IN_AZURE: [(&str, &str); 18] = [
+    ("OFFPEAK_STORE", "cosmos"),
+    ("OFFPEAK_COSMOS_ENDPOINT", "https://127.0.0.1:9/"),
+    ("OFFPEAK_BUS", "servicebus"),
+    ("OFFPEAK_BUS_ENDPOINT", "https://127.0.0.1:9"),
+    ("OFFPEAK_CACHE", "redis"),
+    ("OFFPEAK_REDIS_URL", "rediss://127.0.0.1:9"),
+    ("OFFPEAK_OBJECTS", "azure"),
+    ("OFFPEAK_OBJECTS_ENDPOINT", "https://127.0.0.1:9/"),
+    ("OFFPEAK_FORWARDED_HOPS", "2"),
+    ("OFFPEAK_PAYMENTS", "stripe"),
+    ("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"),
+    ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1"),
+    ("OFFPEAK_IDENTITY", "oidc"),
+    ("OFFPEAK_IDENTITY_ISSUER", "https://127.0.0.1:9/tenant/v2.0"),
+    ("OFFPEAK_IDENTITY_AUDIENCE", "offpeak"),
+    ("OFFPEAK_MAIL", "smtp"),
+    ("OFFPEAK_MAIL_FROM", "Shop <shop@example.com>"),
+    ("OFFPEAK_SMTP_HOST", "127.0.0.1"),
+];
+const LIVE: &str = "/api/health/live";
+
+/// Starts with the embedded adapters beside starts with Azure's.
+pub(super) fn unreachable(program: &Path, data: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
+    let (mut embedded, mut azure) = (Vec::new(), Vec::new());
+    for turn in 0..=effort.starts {
+        let here = timed(program, LIVE, |command, port| environment(command, data, port))?;
+        let there = timed(program, LIVE, |command, port| {
+            command.env_clear().envs(IN_AZURE).env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
+        })?;
+        if turn > 0 {
+            embedded.push(here);
+            azure.push(there);
+        }
+    }
+    let (embedded, azure) = (median(embedded), median(azure));
+    table.shown("start to live, embedded adapters", embedded, Unit::Milliseconds);
+    table.shown("start to live, Azure's adapters, nothing reachable", azure, Unit::Milliseconds);
+    let ratio = azure * 1000 / embedded.max(1);
+    table.promised(
+        "the one of the other, Azure's to embedded",
+        ratio,
+        Unit::Ratio,
+        Wanted::AtMost(1_500),
+        Wanted::Nothing,
+    );
+    Ok(())
+}
+
 pub(super) fn measure(program: &Path, data: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
     let product = Handler::start(program, data)?.product;
     let (mut ours, mut nodes) = (Vec::new(), Vec::new());
