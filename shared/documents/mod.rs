@@ -5,6 +5,7 @@
 //! version is read by its own type and brought up here, in the module that owns it.
 pub mod carts;
 pub mod catalogue_mark;
+pub mod clicks;
 pub mod code_tries;
 pub mod coupon_codes;
 pub mod customer_carts;

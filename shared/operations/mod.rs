@@ -2,6 +2,7 @@
 pub mod apply_stock_update;
 pub mod carts;
 pub mod checkouts;
+pub mod clicks;
 pub mod complete_checkout;
 pub mod customer_limits;
 pub mod destinations;
@@ -37,9 +38,15 @@ use moka::future::Cache;
 use offpeak_domain::store::StoreSettings;
 use sha2::{Digest, Sha256};
 
+use bytes::{Bytes, BytesMut};
+
 use crate::shared::{
     documents::settings::read_settings,
-    ports::{Ports, documents::StoreError},
+    ports::{
+        Ports,
+        documents::StoreError,
+        objects::{Entry, ObjectError, ObjectName, PAGE_MAX},
+    },
 };
 use offers::Catalogue;
 use outbox::Publisher;
@@ -117,4 +124,33 @@ pub enum SettingsError {
 /// SHA-256 in lower-case hexadecimal. Tokens and keys are stored as this, never as themselves.
 pub fn sha256(text: &str) -> String {
     format!("{:x}", Sha256::digest(text))
+}
+
+/// An object with all its bytes.
+///
+/// # Errors
+/// As the port's; `Missing` if there is none.
+async fn read_whole(ports: &Ports, name: &ObjectName) -> Result<Bytes, ObjectError> {
+    let mut object = ports.objects.read(name, None).await?;
+    let mut bytes = BytesMut::with_capacity(usize::try_from(object.bytes).unwrap_or_default());
+    while let Some(chunk) = object.body.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// All that lies in a folder, in the order of the names.
+///
+/// # Errors
+/// As the port's.
+async fn list_all(ports: &Ports, folder: &ObjectName) -> Result<Vec<Entry>, ObjectError> {
+    let (mut entries, mut page) = (Vec::new(), None);
+    loop {
+        let listing = ports.objects.list(folder, page.as_deref(), PAGE_MAX).await?;
+        entries.extend(listing.entries);
+        page = listing.next;
+        if page.is_none() {
+            return Ok(entries);
+        }
+    }
 }

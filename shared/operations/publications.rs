@@ -6,10 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::shared::{
     documents::publications::{parse, text},
+    operations::list_all,
     ports::{
         Ports,
         documents::ETag,
-        objects::{Entry, Object, ObjectError, ObjectName, ObjectNameError, PAGE_MAX, Upload},
+        objects::{Object, ObjectError, ObjectName, ObjectNameError, Upload},
     },
 };
 
@@ -126,15 +127,8 @@ pub async fn open(ports: &Ports, publication: &Publication) -> Result<Object, Ob
 pub async fn prune(ports: &Ports, series: &ObjectName, kept: usize) -> Result<usize, PublishError> {
     let Series { pointer, versions } = Series::of(series)?;
     let Some(current) = at(ports, &pointer).await? else { return Ok(0) };
-    let (mut older, mut page) = (Vec::<Entry>::new(), None);
-    loop {
-        let listing = ports.objects.list(&versions, page.as_deref(), PAGE_MAX).await?;
-        older.extend(listing.entries.into_iter().filter(|it| it.name < current.object));
-        page = listing.next;
-        if page.is_none() {
-            break;
-        }
-    }
+    let mut older = list_all(ports, &versions).await?;
+    older.retain(|it| it.name < current.object);
     older.truncate(older.len().saturating_sub(kept));
     for entry in &older {
         ports.objects.delete(&entry.name).await?;

@@ -1,0 +1,199 @@
+//! One event of the hub: what one session did, in one batch of a client or in one order.
+use offpeak_domain::recommend::{Kind, LiveClick, Surface, xxh64};
+use serde::{Deserialize, Serialize};
+
+const SCHEMA: &str = "clicks/1";
+
+/// What one session did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clicks {
+    /// Tells sessions apart; a hash, so that nobody who reads the hub can be taken for the shopper.
+    pub session: u64,
+    /// Whether the shopper agreed that one event is seen beside another.
+    pub consent: bool,
+    pub events: Vec<ClickEvent>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClickEvent {
+    /// Seconds since 1970, by our clock.
+    pub at: u32,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum What {
+    View {
+        sku: String,
+    },
+    Search {
+        text: String,
+    },
+    AddToCart {
+        sku: String,
+    },
+    RemoveFromCart {
+        sku: String,
+    },
+    /// Said by a client, so it counts no more than a cart.
+    Purchase {
+        sku: String,
+    },
+    /// Said by an order.
+    Ordered {
+        sku: String,
+    },
+    RecommendationShown {
+        surface: String,
+        skus: Vec<String>,
+    },
+    RecommendationClicked {
+        surface: String,
+        sku: String,
+    },
+}
+
+impl What {
+    /// The item that it says something of, and how much.
+    pub fn item(&self) -> Option<(&str, Kind)> {
+        match self {
+            What::View { sku } => Some((sku, Kind::View)),
+            What::AddToCart { sku } | What::Purchase { sku } => Some((sku, Kind::Cart)),
+            What::Ordered { sku } => Some((sku, Kind::Purchase)),
+            What::Search { .. }
+            | What::RemoveFromCart { .. }
+            | What::RecommendationShown { .. }
+            | What::RecommendationClicked { .. } => None,
+        }
+    }
+}
+
+/// What a shop calls a session, as a number.
+pub fn session_key(session: &str) -> u64 {
+    xxh64(session.as_bytes())
+}
+
+impl Clicks {
+    /// What was done to items. Without consent every click is a session of its own, so it counts for what is asked for
+    /// of late and says nothing of what goes with what.
+    pub fn clicks(&self) -> impl Iterator<Item = LiveClick> + '_ {
+        self.events.iter().enumerate().filter_map(|(at, event)| {
+            let (item, kind) = event.what.item()?;
+            let session = if self.consent { self.session } else { alone(self.session, at) };
+            Some(LiveClick { session, at: event.at, item: item.into(), kind })
+        })
+    }
+}
+
+fn alone(session: u64, at: usize) -> u64 {
+    let mut bytes = session.to_le_bytes().to_vec();
+    bytes.extend_from_slice(&at.to_le_bytes());
+    xxh64(&bytes)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClicksDocument {
+    schema: String,
+    session: String,
+    consent: bool,
+    events: Vec<ClickEvent>,
+}
+
+/// Why an event of the hub is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BadClicks {
+    #[error("it cannot be read")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("its schema is {0:?}, this version reads {SCHEMA:?}")]
+    Schema(String),
+    #[error("its session {0:?} is not a number of 16 hexadecimal digits")]
+    Session(String),
+    #[error("its surface {0:?} is not known")]
+    Surface(String),
+}
+
+/// The JSON to send and to keep, on one line.
+///
+/// # Errors
+/// If it has no JSON form: our own fault.
+pub fn text(clicks: Clicks) -> Result<String, serde_json::Error> {
+    let session = format!("{:016x}", clicks.session);
+    let document =
+        ClicksDocument { schema: SCHEMA.to_owned(), session, consent: clicks.consent, events: clicks.events };
+    serde_json::to_string(&document)
+}
+
+/// # Errors
+/// [`BadClicks`].
+pub fn parse(text: &[u8]) -> Result<Clicks, BadClicks> {
+    let document: ClicksDocument = serde_json::from_slice(text)?;
+    if document.schema != SCHEMA {
+        return Err(BadClicks::Schema(document.schema));
+    }
+    let ClicksDocument { session, consent, events, .. } = document;
+    let number = u64::from_str_radix(&session, 16).ok().filter(|_| session.len() == 16);
+    for event in &events {
+        if let What::RecommendationShown { surface, .. } | What::RecommendationClicked { surface, .. } = &event.what
+            && Surface::parse(surface).is_none()
+        {
+            return Err(BadClicks::Surface(surface.clone()));
+        }
+    }
+    Ok(Clicks { session: number.ok_or(BadClicks::Session(session))?, consent, events })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clicks(consent: bool) -> Clicks {
+        let sku = || "MUG".to_owned();
+        let surface = || "next".to_owned();
+        let all = [
+            What::View { sku: sku() },
+            What::Search { text: "mug\n\"ä\"".to_owned() },
+            What::AddToCart { sku: sku() },
+            What::RemoveFromCart { sku: sku() },
+            What::Purchase { sku: sku() },
+            What::Ordered { sku: sku() },
+            What::RecommendationShown { surface: surface(), skus: vec![sku()] },
+            What::RecommendationClicked { surface: surface(), sku: sku() },
+        ];
+        let events = all.into_iter().map(|what| ClickEvent { at: 1_800_000_000, what }).collect();
+        Clicks { session: 7, consent, events }
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_nothing_else() {
+        let line = text(clicks(true)).unwrap();
+        assert!(!line.contains('\n'));
+        assert_eq!(parse(line.as_bytes()).unwrap(), clicks(true));
+        for (good, bad) in
+            [("clicks/1", "clicks/2"), ("0000000000000007", "7"), ("\"next\"", "\"door\""), ("view", "stare")]
+        {
+            assert!(parse(line.replace(good, bad).as_bytes()).is_err(), "{bad}");
+        }
+        assert!(parse(b"").is_err());
+    }
+
+    #[test]
+    fn what_a_client_calls_a_purchase_counts_as_a_cart() {
+        let kinds: Vec<Kind> = clicks(true).clicks().map(|it| it.kind).collect();
+        assert_eq!(kinds, [Kind::View, Kind::Cart, Kind::Cart, Kind::Purchase]);
+    }
+
+    #[test]
+    fn without_consent_no_click_is_seen_beside_another() {
+        let one: Vec<u64> = clicks(true).clicks().map(|it| it.session).collect();
+        assert_eq!(one, [7; 4]);
+        let mut each: Vec<u64> = clicks(false).clicks().map(|it| it.session).collect();
+        each.sort_unstable();
+        each.dedup();
+        assert_eq!(each.len(), 4);
+        assert!(!each.contains(&7));
+    }
+}

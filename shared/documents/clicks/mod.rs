@@ -1,0 +1,4 @@
+//! What shoppers do, as the hub carries it and the objects keep it.
+pub mod event;
+pub mod live;
+pub mod stored;

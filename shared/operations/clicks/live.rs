@@ -1,0 +1,170 @@
+//! The last hour of clicks, for every process that recommends: for each partition of the hub a pointer, and for each
+//! of its minutes a segment. A segment is written once, under the number of its last event; the next batch of the same
+//! minute writes a longer one and moves the pointer, so whoever reads sees the one or the other, and an event that comes
+//! twice is in it once.
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use offpeak_domain::recommend::{LiveClick, Segment};
+
+use super::ClicksError;
+use crate::shared::{
+    documents::clicks::live::{LiveHour, parse, text},
+    operations::{list_all, read_whole},
+    ports::{
+        Ports,
+        documents::ETag,
+        objects::{ObjectError, ObjectName, Pointer},
+    },
+};
+
+const POINTERS: &str = "clicks/live/partitions";
+const SEGMENTS: &str = "clicks/live/segments";
+/// Minutes that stay.
+pub const MINUTES: u32 = 60;
+/// Clicks of a minute of one partition; what is more waits for the next model.
+const MINUTE_MAX: usize = 20_000;
+/// Clicks of one session in a minute; what is more is no shopper.
+const SESSION_MAX: usize = 60;
+/// Partitions that are read.
+const PARTITIONS_MAX: usize = 128;
+/// Times that a pointer is moved again when somebody else was faster.
+const TRIES: usize = 5;
+
+/// Numbered clicks of one batch, in the order of their numbers.
+pub type Numbered = Vec<(i64, LiveClick)>;
+
+fn segment_name(partition: &str, minute: u32, last: i64) -> Result<ObjectName, ClicksError> {
+    Ok(ObjectName::parse(SEGMENTS)?.child(&format!("{minute:010}-{partition}-{last:020}"))?)
+}
+
+/// Adds what is new of a batch to the minute that it came in; `last` is the number of the batch's last event.
+///
+/// # Errors
+/// [`ClicksError`].
+pub async fn append(ports: &Ports, partition: &str, last: i64, clicks: &Numbered) -> Result<(), ClicksError> {
+    let pointer = ObjectName::parse(POINTERS)?.child(partition)?;
+    let minute = minute_of(ports.clock.now().unix_timestamp());
+    for _ in 0..TRIES {
+        let seen = ports.objects.pointer(&pointer).await?;
+        let (mut hour, etag) = read_hour(&pointer, seen)?;
+        if hour.last.is_some_and(|it| it >= last) {
+            return Ok(());
+        }
+        let mut segment = match hour.minutes.get(&minute) {
+            Some(end) => read_segment(ports, &segment_name(partition, minute, *end)?).await?,
+            None => Segment::default(),
+        };
+        let new = clicks.iter().filter(|(number, _)| hour.last.is_none_or(|it| *number > it));
+        let new = new.map(|(_, click)| click.clone());
+        if add(&mut segment, new) {
+            let name = segment_name(partition, minute, last)?;
+            match ports.objects.put(&name, segment.bytes().into()).await {
+                Ok(()) | Err(ObjectError::Taken(_)) => {}
+                Err(other) => return Err(other.into()),
+            }
+            hour.minutes.insert(minute, last);
+        }
+        hour.last = Some(last);
+        hour.minutes.retain(|it, _| *it + MINUTES > minute);
+        match ports.objects.point(&pointer, &text(&hour)?, etag.as_ref()).await {
+            Err(ObjectError::Changed(_)) => {}
+            moved => return Ok(moved.map(drop)?),
+        }
+    }
+    Err(ObjectError::Changed(pointer).into())
+}
+
+/// Adds clicks as long as the minute has room; answers whether any was added.
+fn add(segment: &mut Segment, clicks: impl Iterator<Item = LiveClick>) -> bool {
+    let mut of_session = HashMap::<u64, usize>::new();
+    for click in &segment.clicks {
+        *of_session.entry(click.session).or_default() += 1;
+    }
+    let before = segment.clicks.len();
+    for click in clicks {
+        let many = of_session.entry(click.session).or_default();
+        if segment.clicks.len() < MINUTE_MAX && *many < SESSION_MAX {
+            *many += 1;
+            segment.clicks.push(click);
+        }
+    }
+    segment.clicks.len() > before
+}
+
+fn minute_of(seconds: i64) -> u32 {
+    u32::try_from(seconds.div_euclid(60)).unwrap_or_default()
+}
+
+fn read_hour(pointer: &ObjectName, seen: Option<Pointer>) -> Result<(LiveHour, Option<ETag>), ObjectError> {
+    seen.map_or_else(|| Ok((LiveHour::default(), None)), |it| Ok((parse(pointer, &it.text)?, Some(it.etag))))
+}
+
+async fn read_segment(ports: &Ports, name: &ObjectName) -> Result<Segment, ClicksError> {
+    let bytes = read_whole(ports, name).await?;
+    Segment::read(&bytes).map_err(|source| ClicksError::Segment(name.clone(), source))
+}
+
+/// The last hour as one process knows it. What it has read it does not read again.
+#[derive(Clone, Debug, Default)]
+pub struct LastHour {
+    segments: BTreeMap<ObjectName, Arc<Segment>>,
+}
+
+impl LastHour {
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.values().map(Arc::as_ref)
+    }
+
+    /// Reads what is new; answers whether anything is other than before. What is replaced while this reads is there the
+    /// next time.
+    ///
+    /// # Errors
+    /// [`ClicksError`]; then it knows what it knew.
+    pub async fn refresh(&mut self, ports: &Ports) -> Result<bool, ClicksError> {
+        let since = minute_of(ports.clock.now().unix_timestamp()).saturating_sub(MINUTES);
+        let mut segments = BTreeMap::new();
+        let folder = ObjectName::parse(POINTERS)?;
+        for entry in ports.objects.list(&folder, None, PARTITIONS_MAX).await?.entries {
+            let (hour, _) = read_hour(&entry.name, ports.objects.pointer(&entry.name).await?)?;
+            let partition = entry.name.as_str().rsplit('/').next().unwrap_or_default();
+            for (minute, last) in hour.minutes.iter().filter(|(minute, _)| **minute > since) {
+                let name = segment_name(partition, *minute, *last)?;
+                if let Some(known) = self.segments.get(&name) {
+                    segments.insert(name, Arc::clone(known));
+                    continue;
+                }
+                match read_segment(ports, &name).await {
+                    Ok(segment) => {
+                        segments.insert(name, Arc::new(segment));
+                    }
+                    Err(ClicksError::Object(ObjectError::Missing(_))) => {}
+                    Err(damaged @ ClicksError::Segment(..)) => {
+                        tracing::error!(error = &damaged as &dyn std::error::Error, "A minute of clicks is left out.");
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+        let changed = !segments.keys().eq(self.segments.keys());
+        self.segments = segments;
+        Ok(changed)
+    }
+}
+
+/// Removes segments that no pointer can name any more; answers how many.
+///
+/// # Errors
+/// [`ClicksError`].
+pub async fn prune(ports: &Ports) -> Result<usize, ClicksError> {
+    let since = minute_of(ports.clock.now().unix_timestamp()).saturating_sub(2 * MINUTES);
+    let end = ObjectName::parse(SEGMENTS)?.child(&format!("{since:010}"))?;
+    let all = list_all(ports, &ObjectName::parse(SEGMENTS)?).await?;
+    let old: Vec<ObjectName> = all.into_iter().map(|it| it.name).filter(|it| *it < end).collect();
+    for name in &old {
+        ports.objects.delete(name).await?;
+    }
+    Ok(old.len())
+}

@@ -1,0 +1,45 @@
+//! What a session has seen, in the cache: forgotten with it, and never waited for.
+use std::time::Duration;
+
+use bytes::Bytes;
+use offpeak_domain::recommend::SESSION_MAX;
+
+use crate::shared::ports::{Ports, cache::CacheError};
+
+/// As long as a request waits for what a session has seen.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// After its last click.
+const KEPT: Duration = Duration::from_hours(24);
+
+fn key(session: &str) -> String {
+    format!("session:{session}")
+}
+
+/// Adds items to what a session has seen, oldest first. Whoever cannot reach the cache loses that and nothing else.
+pub async fn remember(ports: &Ports, session: &str, skus: &[&str]) {
+    if !skus.is_empty() {
+        let items: Vec<Bytes> = skus.iter().map(|it| Bytes::copy_from_slice(it.as_bytes())).collect();
+        push(ports, session, &items).await;
+    }
+}
+
+/// What a session has seen, newest last; nothing where the cache has none, or does not answer in time.
+pub async fn recall(ports: &Ports, session: &str) -> Vec<String> {
+    let found = push(ports, session, &[]).await;
+    found.iter().filter_map(|it| std::str::from_utf8(it).ok()).map(str::to_owned).collect()
+}
+
+async fn push(ports: &Ports, session: &str, items: &[Bytes]) -> Vec<Bytes> {
+    let items = &items[items.len().saturating_sub(SESSION_MAX)..];
+    match ports.cache.push(&key(session), items, SESSION_MAX, KEPT, PATIENCE).await {
+        Ok(found) => found,
+        Err(CacheError::Unavailable(_)) => {
+            tracing::debug!("What a session has seen was not there in time.");
+            Vec::new()
+        }
+        Err(refused) => {
+            tracing::error!(error = &refused as &dyn std::error::Error, "What a session has seen is refused.");
+            Vec::new()
+        }
+    }
+}
