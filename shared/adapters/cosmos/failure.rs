@@ -4,7 +4,7 @@ use std::time::Duration;
 use azure_data_cosmos::CosmosError;
 
 use super::retry::Failed;
-use crate::shared::ports::documents::{Container, StoreError};
+use crate::shared::ports::documents::StoreError;
 
 /// Sub-status of 403: a logical partition has its 20 GB. Source: Cosmos DB, "HTTP status codes".
 const PARTITION_FULL: u16 = 1014;
@@ -23,10 +23,11 @@ struct Explained {
 const THROTTLED: u16 = 429;
 const RETRY_WITH: u16 = 449;
 
-pub(super) fn failed(container: Container, error: &CosmosError) -> Failed {
+/// `what` was asked: a container, or the account.
+pub(super) fn failed(what: &str, error: &CosmosError) -> Failed {
     let told = error.response().and_then(|it| it.headers().retry_after_ms);
-    let why = explained(container.name(), error);
-    if error.status().is_transport_generated_503() {
+    let why = explained(what, error);
+    if error.status().is_transport_generated_503() || error.status().is_timeout() {
         return Failed::Lost(why);
     }
     refused(u16::from(error.status().status_code()), why, told.map(Duration::from_millis))
@@ -40,7 +41,7 @@ pub(super) fn refused(status: u16, why: StoreError, wait: Option<Duration>) -> F
     }
 }
 
-pub(super) fn explained(what: &str, error: &CosmosError) -> StoreError {
+fn explained(what: &str, error: &CosmosError) -> StoreError {
     let status = error.status();
     let code = u16::from(status.status_code());
     let sub = status.sub_status().map_or(0, u16::from);

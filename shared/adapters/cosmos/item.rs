@@ -104,7 +104,7 @@ pub(super) async fn read(
             Ok(Some(Item::parse(container, answer.into_model().map_err(unavailable)?)?))
         }
         Err(err) if err.status().is_not_found() => Ok(None),
-        Err(err) => Err(failed(container, &err)),
+        Err(err) => Err(failed(container.name(), &err)),
     }
 }
 

@@ -12,10 +12,7 @@ pub mod units;
 mod write;
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,11 +25,11 @@ use azure_data_cosmos::{
         ThrottlingRetryOptionsBuilder,
     },
 };
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 use url::Url;
 
 use self::{
-    failure::explained,
+    failure::failed,
     item::Item,
     retry::{Failed, insist},
 };
@@ -48,6 +45,13 @@ use crate::shared::{
 
 /// The longest that a call takes, with all that the SDK tries again in it; then it fails as unavailable.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The part of it that the SDK has for one try: less, so that its own reason is told where it has one.
+const TRY_PATIENCE: Duration = Duration::from_secs(4);
+/// Clients younger than this are not given up.
+const CONNECTED_FOR: Duration = Duration::from_secs(5);
+/// What is named when the account itself refuses.
+const ACCOUNT: &str = "the account";
+
 /// Where the documents are and who asks for them.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -84,8 +88,8 @@ pub struct CosmosDocuments {
 }
 
 /// Clients, connected by the first call that needs them: a start does not wait for it.
-#[derive(Default)]
 struct Connected {
+    since: Instant,
     /// Remembers where the account's regions are, so it is as old as the clients.
     runtime: OnceCell<CosmosRuntime>,
     home: OnceCell<CosmosClient>,
@@ -93,42 +97,70 @@ struct Connected {
     containers: [OnceCell<ContainerClient>; Container::ALL.len()],
 }
 
+impl Connected {
+    fn new() -> Arc<Connected> {
+        Arc::new(Connected {
+            since: Instant::now(),
+            runtime: OnceCell::new(),
+            home: OnceCell::new(),
+            near: OnceCell::new(),
+            containers: Default::default(),
+        })
+    }
+}
+
 impl CosmosDocuments {
     pub fn new(account: Account, clock: Arc<dyn Clock>) -> CosmosDocuments {
-        CosmosDocuments { account, clock, connected: Mutex::default() }
+        CosmosDocuments { account, clock, connected: Mutex::new(Connected::new()) }
     }
 
     fn connected(&self) -> Arc<Connected> {
         Arc::clone(&self.connected.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks the account anew where its regions are: the SDK would go on with a region that is gone for minutes, as far
-    /// as writes are concerned. Whoever comes second with the same clients has nothing to do.
-    fn forget(&self, gone: &Arc<Connected>) {
-        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&connected, gone) {
-            *connected = Arc::default();
+    /// One call, asked again while it is turned away, and [`PATIENCE`] for all of it.
+    async fn ask<T, A>(&self, container: Container, call: impl Fn(ContainerClient) -> A) -> Result<T, StoreError>
+    where
+        A: Future<Output = Result<T, Failed>>,
+    {
+        let at = self.connected();
+        let asked = insist(|| async {
+            let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
+            let client = at.containers[index].get_or_try_init(|| self.open(&at, container)).await?;
+            call(client.clone()).await
+        });
+        match tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Failed::Lost(unavailable(Slow)))) {
+            Ok(answer) => Ok(answer),
+            Err(Failed::Lost(error)) => {
+                self.forget(&at);
+                Err(error)
+            }
+            Err(Failed::Turned { away: error, .. } | Failed::Ended(error)) => Err(error),
         }
     }
 
-    async fn container<'a>(&self, at: &'a Connected, container: Container) -> Result<&'a ContainerClient, StoreError> {
-        let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
-        let opened = at.containers[index].get_or_try_init(|| self.open(at, container));
-        in_time(opened).await
+    /// Asks the account anew where its regions are: the SDK would go on with a region that is gone for minutes, as far
+    /// as writes are concerned. Whoever comes second with the same clients has nothing to do, and new clients are left
+    /// time to be of use, so that a service that is only slow is not asked for its regions by every call.
+    fn forget(&self, gone: &Arc<Connected>) {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&connected, gone) && gone.since.elapsed() >= CONNECTED_FOR {
+            *connected = Connected::new();
+        }
     }
 
-    async fn open(&self, at: &Connected, container: Container) -> Result<ContainerClient, StoreError> {
+    async fn open(&self, at: &Connected, container: Container) -> Result<ContainerClient, Failed> {
         let near = &self.account.regions;
         let client = match Reads::of(container) {
             Reads::Near if !near.is_empty() => at.near.get_or_try_init(|| self.connect(at, near)).await?,
             _ => at.home.get_or_try_init(|| self.connect(at, &[])).await?,
         };
         let database = client.database_client(self.account.database.clone());
-        database.container_client(container.name(), None).await.map_err(|err| explained(container.name(), &err))
+        database.container_client(container.name(), None).await.map_err(|err| failed(container.name(), &err))
     }
 
     /// A client that reads in the first of these regions that answers; in the write region if there are none.
-    async fn connect(&self, at: &Connected, regions: &[String]) -> Result<CosmosClient, StoreError> {
+    async fn connect(&self, at: &Connected, regions: &[String]) -> Result<CosmosClient, Failed> {
         let endpoint: AccountEndpoint = self.account.endpoint.as_str().parse().map_err(unavailable)?;
         let account = match &self.account.credential {
             Credential::Key(key) => AccountReference::with_authentication_key(endpoint, key.clone()),
@@ -142,12 +174,12 @@ impl CosmosDocuments {
         let options = OperationOptionsBuilder::new()
             .with_session_capturing_disabled(true)
             .with_throttling_retry_options(throttled.build())
-            .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(PATIENCE));
+            .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(TRY_PATIENCE));
         let regions = regions.iter().cloned().map(Region::new).collect();
         let runtime = at.runtime.get_or_try_init(|| CosmosRuntime::builder().build()).await;
-        let runtime = runtime.map_err(|err| failed_account(&err))?.clone();
+        let runtime = runtime.map_err(|err| failed(ACCOUNT, &err))?.clone();
         let builder = CosmosClient::builder().with_runtime(runtime).with_default_operation_options(options.build());
-        builder.build(account, RoutingStrategy::PreferredRegions(regions)).await.map_err(|err| failed_account(&err))
+        builder.build(account, RoutingStrategy::PreferredRegions(regions)).await.map_err(|err| failed(ACCOUNT, &err))
     }
 
     /// Unix milliseconds.
@@ -161,28 +193,17 @@ impl Documents for CosmosDocuments {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
         store_op(StoreOp::Read);
         limits::check_read(partition, id)?;
-        let connected = self.connected();
-        let client = self.container(&connected, container).await?;
-        let found = in_time(insist(|| item::read(client, container, partition, id))).await?;
+        let read = |client| async move { item::read(&client, container, partition, id).await };
+        let found = self.ask(container, read).await?;
         Ok(found.filter(|it| it.is_there(self.now())).map(Item::into_document))
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;
-        let connected = self.connected();
-        let client = self.container(&connected, container).await?;
-        let lost = AtomicBool::new(false);
-        let asked = || async {
-            let answer = write::write(client, container, partition, &checked, self.now()).await;
-            lost.store(matches!(answer, Err(Failed::Lost(_))), Ordering::Relaxed);
-            answer
-        };
-        let written = in_time(insist(asked)).await;
-        if lost.into_inner() {
-            self.forget(&connected);
-        }
-        written
+        let (writes, now) = (&checked, self.now());
+        let write = |client| async move { write::write(&client, container, partition, writes, now).await };
+        self.ask(container, write).await
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
@@ -192,19 +213,14 @@ impl Documents for CosmosDocuments {
         };
         store_op(StoreOp::Query);
         limits::check_query(container, partition, query)?;
-        let connected = self.connected();
-        let client = self.container(&connected, container).await?;
-        in_time(insist(|| query::page(client, container, scope, query, self.now()))).await
+        let now = self.now();
+        self.ask(container, |client| async move { query::page(&client, container, scope, query, now).await }).await
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {PATIENCE:?}")]
+#[error("no answer within {PATIENCE:?}; see OFFPEAK_COSMOS_ENDPOINT")]
 struct Slow;
-
-async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| unavailable(Slow))?
-}
 
 /// Where a container's reads are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,10 +258,6 @@ fn charged(headers: &ResponseHeaders) {
     if let Some(charge) = headers.request_charge() {
         store_charge(charge.value());
     }
-}
-
-fn failed_account(error: &azure_data_cosmos::CosmosError) -> StoreError {
-    failure::explained("the account", error)
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

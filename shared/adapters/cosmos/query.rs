@@ -54,11 +54,12 @@ pub(super) async fn page(
     let hint = u32::try_from(query.limit + 1).ok().and_then(NonZeroU32::new);
     let hint = hint.map_or(MaxItemCountHint::ServerDecides, MaxItemCountHint::Limit);
     let options = QueryOptions::default().with_max_item_count(hint).with_operation_options(reading(container));
-    let pages = client.query_items::<Value>(sql, feed, Some(options)).await.map_err(|err| failed(container, &err))?;
+    let pages =
+        client.query_items::<Value>(sql, feed, Some(options)).await.map_err(|err| failed(container.name(), &err))?;
     let mut pages = pages.into_pages();
     let (mut items, mut last, mut bytes) = (Vec::new(), None, 0);
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|err| failed(container, &err))?;
+        let page = page.map_err(|err| failed(container.name(), &err))?;
         charged(page.headers());
         for value in page.into_items() {
             let item = Item::parse(container, value)?;

@@ -19,7 +19,7 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 pub(super) enum Failed {
     /// Nothing was done; it may be asked for again, after as long as the service said.
     Turned { away: StoreError, wait: Option<Duration> },
-    /// No connection to the region that was asked.
+    /// The region that was asked cannot be reached, or is silent. A write may or may not have happened.
     Lost(StoreError),
     /// For good.
     Ended(StoreError),
@@ -32,20 +32,19 @@ impl From<StoreError> for Failed {
 }
 
 /// Asks until there is an answer or [`WAITED_MAX`] has passed in waiting.
-pub(super) async fn insist<T, A>(mut ask: impl FnMut() -> A) -> Result<T, StoreError>
+pub(super) async fn insist<T, A>(mut ask: impl FnMut() -> A) -> Result<T, Failed>
 where
     A: Future<Output = Result<T, Failed>>,
 {
     let (mut waited, mut backoff) = (Duration::ZERO, FIRST_WAIT);
     loop {
         let (away, wait) = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(Failed::Lost(error) | Failed::Ended(error)) => return Err(error),
             Err(Failed::Turned { away, wait }) => (away, spread(wait.unwrap_or(backoff))),
+            answered => return answered,
         };
         waited += wait;
         if waited > WAITED_MAX {
-            return Err(away);
+            return Err(Failed::Ended(away));
         }
         backoff = (backoff * 2).min(WAIT_MAX);
         tokio::time::sleep(wait).await;
@@ -85,7 +84,7 @@ mod tests {
             asked.set(asked.get() + 1);
             Err::<(), _>(turned(Some(WAITED_MAX + Duration::from_secs(1))))
         });
-        assert!(matches!(answer.await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(answer.await, Err(Failed::Ended(StoreError::Unavailable(_)))));
         assert_eq!(asked.get(), 1);
     }
 
@@ -96,7 +95,7 @@ mod tests {
             asked.set(asked.get() + 1);
             Err::<(), _>(Failed::Ended(StoreError::Refused(String::new())))
         });
-        assert!(matches!(answer.await, Err(StoreError::Refused(_))));
+        assert!(matches!(answer.await, Err(Failed::Ended(StoreError::Refused(_)))));
         assert_eq!(asked.get(), 1);
     }
 

@@ -155,7 +155,7 @@ fn done(container: Container, answer: Result<ItemResponse, CosmosError>) -> Resu
             if told {
                 Ok(Done { status: u16::from(status.status_code()), version: None, wait: None })
             } else {
-                Err(failed(container, &err))
+                Err(failed(container.name(), &err))
             }
         }
     }
@@ -182,7 +182,7 @@ async fn send_batch(
             (Some(item), None) => batch.create_item(item).map_err(unavailable)?,
         };
     }
-    let answer = client.execute_transactional_batch(batch, None).await.map_err(|err| failed(container, &err))?;
+    let answer = client.execute_transactional_batch(batch, None).await.map_err(|err| failed(container.name(), &err))?;
     charged(answer.headers());
     let answer = answer.into_model().map_err(unavailable)?;
     let done: Vec<_> = answer
