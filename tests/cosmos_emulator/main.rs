@@ -6,6 +6,7 @@
 //! ([`orders`]), answered by one line: `done`, or what was asked for.
 mod budget;
 mod orders;
+mod rolled_back;
 mod serve;
 /// The shop's own table.
 #[path = "../../shared/adapters/cosmos/units.rs"]

@@ -9,6 +9,10 @@ use crate::{
 /// - `failover REGION`: writes move there; none that was answered is lost, as with a planned one.
 /// - `offline REGION`: nothing listens there any more. If writes went there, they move to the next region, with all
 ///   that was answered.
+/// - `mute REGION`: as if the network lost all that is sent there: connections stay and nothing is answered. Writes move
+///   as with `offline`.
+/// - `rollback COUNT STATUS WAIT`: so many batches are answered that their first operation was refused with STATUS, to
+///   be asked for again after WAIT milliseconds. COUNT `left` answers how many are still to come.
 /// - `turned`: answers how many requests were turned away because of their budget.
 /// - `spent CONTAINER`: answers request units used there so far, in thousandths.
 pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failure> {
@@ -23,7 +27,13 @@ pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failur
             service.refuse(Some(Refusal { status: status.parse()?, sub: sub.parse()? }));
         }
         "serve" => service.refuse(None),
-        "failover" | "offline" => {
+        "rollback" if rest == "left" => return Ok(service.rolled_back.left().to_string()),
+        "rollback" => {
+            let words: Vec<_> = rest.split(' ').collect();
+            let [count, status, wait] = words[..] else { return Err("rollback COUNT STATUS WAIT".into()) };
+            service.rolled_back.order(count.parse()?, status.parse()?, wait.parse()?);
+        }
+        "failover" | "offline" | "mute" => {
             // Nobody writes while what is on its way arrives.
             let _closed = service.gate.write().await;
             let store = service.emulator.store();
@@ -34,7 +44,8 @@ pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failur
                     let regions = store.config().active_regions();
                     let lost = regions.iter().find(|it| it.name() == rest).map(|it| it.gateway_url().clone());
                     store.set_region_offline(rest)?;
-                    service.lost.send_replace(lost);
+                    let gone = if word == "mute" { &service.mute } else { &service.lost };
+                    gone.send_replace(lost);
                 }
             }
         }

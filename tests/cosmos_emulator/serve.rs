@@ -1,5 +1,10 @@
 //! Requests, to the emulator and back, each charged to its partition key by the shop's own table.
-use std::sync::{Arc, Mutex};
+use std::{
+    future,
+    pin::pin,
+    process,
+    sync::{Arc, Mutex},
+};
 
 use azure_core::http::{
     Method, Request,
@@ -13,6 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
+use serde_json::Value;
 use tokio::{
     net::TcpListener,
     sync::{RwLock, watch},
@@ -23,6 +29,7 @@ use url::Url;
 use crate::{
     Failure,
     budget::{Budget, Key},
+    rolled_back::RolledBack,
     units::{self, Milliunits},
 };
 
@@ -37,8 +44,11 @@ pub(crate) struct Service {
     pub(crate) emulator: InMemoryEmulatorHttpClient,
     pub(crate) budget: Budget,
     refusal: Mutex<Option<Refusal>>,
+    pub(crate) rolled_back: RolledBack,
     /// The region that nothing listens for any more.
     pub(crate) lost: watch::Sender<Option<Url>>,
+    /// The region that answers no more.
+    pub(crate) mute: watch::Sender<Option<Url>>,
     /// Closed while writes move to another region.
     pub(crate) gate: RwLock<()>,
 }
@@ -51,7 +61,15 @@ pub(crate) struct Refusal {
 
 impl Service {
     pub(crate) fn new(emulator: InMemoryEmulatorHttpClient) -> Service {
-        Service { emulator, budget: Budget::default(), refusal: Mutex::default(), lost: watch::Sender::default(), gate: RwLock::default() }
+        Service {
+            emulator,
+            budget: Budget::default(),
+            refusal: Mutex::default(),
+            rolled_back: RolledBack::default(),
+            lost: watch::Sender::default(),
+            mute: watch::Sender::default(),
+            gate: RwLock::default(),
+        }
     }
 
     /// The region that takes writes.
@@ -68,7 +86,11 @@ impl Service {
         *self.refusal.lock().unwrap() = refusal;
     }
 
-    async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>, region: Option<Url>) -> Result<Response<Full<Bytes>>, Failure> {
+    async fn answer(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        region: Option<Url>,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
         let (head, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
@@ -79,6 +101,11 @@ impl Service {
             }
             if let Some(wait) = self.budget.wait(key) {
                 return refused(429, USED_UP, Some(wait.as_millis()));
+            }
+            if is(&head.headers, IS_BATCH)
+                && let Some(answer) = self.rolled_back.answer(operations(&body).len())
+            {
+                return Ok(Response::builder().status(207).body(Full::new(Bytes::from(answer)))?);
             }
         }
         let region = region.unwrap_or_else(|| self.home());
@@ -102,10 +129,11 @@ impl Service {
     }
 }
 
-/// `url` is the region's that is served, until it is lost: then nothing listens there. The account's own port has none.
+/// `url` is the region's that is served, until it is lost: then nothing listens there; or mute: then its connections
+/// stay and nothing is read or said. The account's own port has none.
 pub(crate) async fn serve(listener: TcpListener, url: Option<Url>, service: Arc<Service>) {
     let mut lost = service.lost.subscribe();
-    let is_lost = |it: &Option<Url>| it.is_some() && *it == url;
+    let is_lost = |it: &Option<Url>| is_region(it, &url);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -116,11 +144,26 @@ pub(crate) async fn serve(listener: TcpListener, url: Option<Url>, service: Arc<
         stream.set_nodelay(true).ok();
         let (url, service) = (url.clone(), Arc::clone(&service));
         connections.spawn(async move {
+            let (mut mute, region) = (service.mute.subscribe(), url.clone());
             let answering = service_fn(move |request| Arc::clone(&service).answer(request, url.clone()));
-            // A caller that hangs up is no concern of ours.
-            let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answering).await;
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), answering));
+            let is_mute = tokio::select! {
+                biased;
+                _ = mute.wait_for(|it| is_region(it, &region)) => true,
+                // A caller that hangs up is no concern of ours.
+                _ = &mut serving => false,
+            };
+            if is_mute {
+                future::pending::<()>().await;
+            }
         });
     }
+}
+
+/// Is it this region that was named?
+fn is_region(named: &Option<Url>, region: &Option<Url>) -> bool {
+    named.is_some() && named == region
 }
 
 /// Whose budget a request for documents draws on; `None` for what is asked of the account.
@@ -134,21 +177,32 @@ fn key(path: &str, headers: &HeaderMap) -> Option<Key> {
 
 fn cost(method: &hyper::Method, headers: &HeaderMap, body: &[u8], answered: usize) -> Milliunits {
     let bytes = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
-    let is = |name| headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"));
     match *method {
         hyper::Method::GET => units::read(bytes(answered)) * 2,
-        _ if is(IS_QUERY) => units::page(bytes(answered)) * 2,
-        _ if is(IS_BATCH) => {
-            let operations: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
-            let size = |it: &serde_json::Value| it.get("resourceBody").map_or(0, |it| it.to_string().len());
-            operations.iter().map(|it| units::write(bytes(size(it)), 0)).sum()
+        _ if is(headers, IS_QUERY) => units::page(bytes(answered)) * 2,
+        _ if is(headers, IS_BATCH) => {
+            let size = |it: &Value| it.get("resourceBody").map_or(0, |it| it.to_string().len());
+            operations(body).iter().map(|it| units::write(bytes(size(it)), 0)).sum()
         }
         _ => units::write(bytes(body.len()), 0),
     }
 }
 
+fn is(headers: &HeaderMap, name: &str) -> bool {
+    headers.get(name).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// A batch's. What cannot be read would be free of charge, so it ends the account and with it the test.
+fn operations(batch: &[u8]) -> Vec<Value> {
+    serde_json::from_slice(batch).unwrap_or_else(|err| {
+        eprintln!("cosmos_emulator: a batch that cannot be read: {err}");
+        process::exit(1)
+    })
+}
+
 fn refused(status: u16, sub: u32, wait_ms: Option<u128>) -> Result<Response<Full<Bytes>>, Failure> {
-    let mut response = Response::builder().status(status).header("x-ms-substatus", sub).header("x-ms-request-charge", "0.38");
+    let mut response =
+        Response::builder().status(status).header("x-ms-substatus", sub).header("x-ms-request-charge", "0.38");
     if let Some(wait) = wait_ms {
         response = response.header("x-ms-retry-after-ms", wait.to_string());
     }

@@ -33,8 +33,15 @@ pub(super) fn failed(what: &str, error: &CosmosError) -> Failed {
     refused(u16::from(error.status().status_code()), why, told.map(Duration::from_millis))
 }
 
+/// The service took a batch and rolled it back, because it refused what was to be done with document `id`.
+pub(super) fn refused_in_batch(id: &str, status: u16, sub: u16, wait: Option<Duration>) -> Failed {
+    let what = format!("document {id}, in a batch");
+    let source = format!("refused with {status}, {sub}").into();
+    refused(status, StoreError::Unavailable(Box::new(Explained { what, advice: advice(status, sub), source })), wait)
+}
+
 /// Sorts a refusal by its status: what was only turned away may be asked for again.
-pub(super) fn refused(status: u16, why: StoreError, wait: Option<Duration>) -> Failed {
+fn refused(status: u16, why: StoreError, wait: Option<Duration>) -> Failed {
     match status {
         THROTTLED | RETRY_WITH => Failed::Turned { away: why, wait },
         _ => Failed::Ended(why),

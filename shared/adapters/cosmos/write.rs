@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     charged,
-    failure::{failed, refused},
+    failure::{failed, refused_in_batch},
     item::{self, condition, etag, expires, matching, stored},
     retry::Failed,
     unavailable,
@@ -38,6 +38,8 @@ struct Operation<'a> {
 /// What became of it.
 struct Done {
     status: u16,
+    /// What a refusal inside a batch says beside it.
+    sub: u16,
     /// The service's; none where nothing is left.
     version: Option<String>,
     /// How long the service asks to wait before it is asked again.
@@ -72,17 +74,10 @@ pub(super) async fn write(
             (404 | 412, Write::Create { .. }) => expired.remove(&id),
             (404 | 412, _) => return Err(StoreError::Changed { id }.into()),
             (413, _) => return Err(StoreError::Refused(format!("document {id} is too large for the service")).into()),
-            (status, _) => return Err(refused(status, unavailable(Refused { id, status }), failed.wait)),
+            (status, _) => return Err(refused_in_batch(&id, status, failed.sub, failed.wait)),
         };
     }
     Err(unavailable(Contended).into())
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("document {id} was refused with {status}")]
-struct Refused {
-    id: String,
-    status: u16,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -147,13 +142,13 @@ fn done(container: Container, answer: Result<ItemResponse, CosmosError>) -> Resu
         Ok(answer) => {
             charged(answer.headers());
             let version = answer.headers().etag().map(|it| it.to_string());
-            Ok(Done { status: u16::from(answer.status().status_code()), version, wait: None })
+            Ok(Done { status: u16::from(answer.status().status_code()), sub: 0, version, wait: None })
         }
         Err(err) => {
             let status = err.status();
             let told = status.is_conflict() || status.is_precondition_failed() || status.is_not_found();
             if told {
-                Ok(Done { status: u16::from(status.status_code()), version: None, wait: None })
+                Ok(Done { status: u16::from(status.status_code()), sub: 0, version: None, wait: None })
             } else {
                 Err(failed(container.name(), &err))
             }
@@ -188,7 +183,12 @@ async fn send_batch(
     let done: Vec<_> = answer
         .results()
         .iter()
-        .map(|it| Done { status: it.status_code(), version: it.etag().map(str::to_owned), wait: it.retry_after() })
+        .map(|it| Done {
+            status: it.status_code(),
+            sub: it.substatus_code().and_then(|it| it.try_into().ok()).unwrap_or(0),
+            version: it.etag().map(str::to_owned),
+            wait: it.retry_after(),
+        })
         .collect();
     // Nothing is known of writes that the service says nothing of.
     if done.len() == operations.len() { Ok(done) } else { Err(unavailable(Contended).into()) }

@@ -6,7 +6,8 @@ mod regions;
 mod throttled;
 
 use futures_util::{Stream, StreamExt as _, stream};
-use serde_json::Value;
+use offpeak::shared::ports::documents::Write;
+use serde_json::{Value, json};
 
 use crate::shop::{
     Shop,
@@ -17,6 +18,10 @@ use crate::shop::{
 
 /// Buyers at a time.
 const AT_ONCE: usize = 16;
+
+fn create(id: &str) -> Vec<Write> {
+    vec![Write::Create { id: id.to_owned(), body: json!({ "type": "test" }), ttl: None }]
+}
 
 /// So many buyers, each with one unit, at the till.
 async fn arrive(shop: &Shop, sku: &str, count: usize) -> Vec<Buyer> {

@@ -9,12 +9,11 @@ use offpeak::shared::{
     },
     ports::{
         chain,
-        documents::{Container, Documents, StoreError, Write},
+        documents::{Container, Documents, StoreError},
     },
 };
-use serde_json::json;
 
-use super::emulator::Emulator;
+use super::{create, emulator::Emulator};
 use crate::shop::{Goods, Options, Shop, wait_for};
 
 /// Status, sub-status and a word of the advice. Source of the numbers: Cosmos DB, "HTTP status codes".
@@ -32,10 +31,6 @@ const REFUSALS: [(u16, u32, &str); 8] = [
 fn said(error: &StoreError) -> String {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     chain(error)
-}
-
-fn create(id: &str) -> Vec<Write> {
-    vec![Write::Create { id: id.to_owned(), body: json!({ "type": "test" }), ttl: None }]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,20 @@
 //! More than one region: what is written is read at once through any process, and a region may be lost.
-use std::pin::pin;
+use std::{pin::pin, sync::Arc};
 
 use futures_util::StreamExt as _;
+use offpeak::shared::{
+    adapters::{
+        cosmos::{Account, CosmosDocuments},
+        system::SystemClock,
+    },
+    ports::{
+        chain,
+        documents::{Container, Documents as _, StoreError},
+    },
+};
 use serde_json::json;
 
-use super::{arrive, emulator::Emulator, insist, sold};
+use super::{arrive, create, emulator::Emulator, insist, sold};
 use crate::shop::{
     Options, Shop,
     buyer::{Buyer, count_stock, skus},
@@ -16,6 +26,9 @@ const WEST: &str = "West US";
 const BEHIND_MS: u64 = 250;
 const LINES: usize = 1_000;
 const CHECKOUTS: usize = 200;
+/// Calls that may fail before a silent region is left: one that finds the clients too young to be given up, and one
+/// that gives them up.
+const SILENCED_MAX: usize = 2;
 
 fn shop_near(emulator: &Emulator, region: &str) -> Shop {
     Shop::start(&Options { settings: emulator.settings_near(region), ..Options::default() })
@@ -82,4 +95,31 @@ async fn lose_a_region(how: &str) {
     }
     sold(&shop, &sku, units).await;
     shop.stop("INT");
+}
+
+/// Nothing says that the region is gone: connections stay and calls are not answered. Who is nearest to it leaves it
+/// too, for what is read in the nearest region.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_answers_no_more_is_left() {
+    let emulator = Emulator::replicating(&[EAST, WEST], 20);
+    let near = Account { regions: vec![EAST.to_owned(), WEST.to_owned()], ..emulator.account() };
+    let store = CosmosDocuments::new(near, Arc::new(SystemClock));
+    for container in [Container::Carts, Container::Catalog] {
+        store.write(container, "a", create("before")).await.unwrap();
+    }
+    emulator.order(&format!("mute {EAST}"));
+
+    for container in [Container::Carts, Container::Catalog] {
+        let mut silenced = 0;
+        // Each under its own name: whether a write without an answer was done is not known.
+        while let Err(error) = store.write(container, "a", create(&format!("try-{silenced}"))).await {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+            assert!(chain(&error).contains("OFFPEAK_COSMOS_ENDPOINT"), "{}", chain(&error));
+            silenced += 1;
+            assert!(silenced <= SILENCED_MAX, "{container:?}: {}", chain(&error));
+        }
+        for id in ["before", &format!("try-{silenced}")] {
+            assert!(store.read(container, "a", id).await.unwrap().is_some(), "{container:?} {id}");
+        }
+    }
 }
