@@ -32,6 +32,7 @@ mod manage_stock;
 mod merge_cart;
 mod note_order;
 mod payment_webhook;
+mod recommend;
 mod refund_order;
 mod relay_outbox;
 mod request_return;
@@ -47,6 +48,7 @@ mod verify_progress;
 pub static ROOMS: &[Room<App>] = &[
     list_products::ROOM,
     get_product::ROOM,
+    recommend::ROOM,
     create_cart::ROOM,
     cart::ROOM,
     cart_lines::ROOM,

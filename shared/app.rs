@@ -38,6 +38,7 @@ use crate::shared::{
         Shop,
         merge_cart::Customer,
         rate_limits::{Kind, PerMinute},
+        recommendations::{Cadence, Recommender},
     },
     ports::{
         Ports,
@@ -119,7 +120,9 @@ impl App {
         };
         let IdentityConfig::Oidc { issuer, audience } = &config.identity;
         let identity = Arc::new(Oidc::new(client, issuer.as_str(), audience));
-        let mut app = App::new(Shop::new(ports), identity);
+        let mut shop = Shop::new(ports);
+        shop.recommender = Recommender::in_folder(config.recommendations.folder.clone(), Cadence::default());
+        let mut app = App::new(shop, identity);
         app.inventory = config.inventory.clone().map(|url| {
             Arc::new(InventoryHttp::new(feed_client, url, inventory_http::PATIENCE)) as Arc<dyn InventoryFeed>
         });

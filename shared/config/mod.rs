@@ -6,6 +6,7 @@
 mod cache;
 mod objects;
 mod rate_limits;
+mod recommendations;
 
 use std::{fmt, path::PathBuf};
 
@@ -14,6 +15,7 @@ use url::Url;
 pub use cache::{CacheConfig, RedisIdentity};
 pub use objects::ObjectsConfig;
 pub use rate_limits::RateLimitConfig;
+pub use recommendations::RecommendationsConfig;
 
 /// Every setting the handler knows, parsed.
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ pub struct Config {
     pub identity: IdentityConfig,
     pub mail: MailConfig,
     pub objects: ObjectsConfig,
+    pub recommendations: RecommendationsConfig,
     /// A feed that says what is on the shelves; none unless it is named.
     pub inventory: Option<Url>,
 }
@@ -138,6 +141,7 @@ impl Config {
             identity: reader.identity(),
             mail: reader.mail(),
             objects: reader.objects(),
+            recommendations: reader.recommendations(),
             inventory: reader.inventory(),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(ConfigFaults(reader.faults)) }

@@ -1,13 +1,12 @@
-//! Models of recommendations as mapped files: opened in no time, swapped without a pause, rolled back.
+//! Models of recommendations as mapped files, opened in no time.
 //!
-//! What must stay true: a file that is cut, damaged or of another version is refused with the reason, and the last good
-//! one stays. Whoever is answering keeps the model that it began with.
+//! What must stay true: a file that is cut, damaged or of another version is refused with the reason. Whoever is
+//! answering keeps the model that it began with, also when its file is gone.
 mod mapped;
 
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
 };
 
 use mapped::Mapped;
@@ -66,47 +65,6 @@ impl ModelFile {
     }
 }
 
-/// The model that answers, and the one before it.
-#[derive(Debug, Default)]
-pub struct Models(RwLock<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    current: Option<Arc<ModelFile>>,
-    previous: Option<Arc<ModelFile>>,
-}
-
-impl Models {
-    /// The model to answer with, for as long as the caller holds it.
-    pub fn current(&self) -> Option<Arc<ModelFile>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).current.clone()
-    }
-
-    /// Answers with this file from now on.
-    ///
-    /// # Errors
-    /// If it is no good; then nothing changes.
-    pub fn publish(&self, path: &Path) -> Result<Arc<ModelFile>, ModelFileError> {
-        let file = ModelFile::open(path)?;
-        file.verify()?;
-        let file = Arc::new(file);
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        kept.previous = kept.current.replace(Arc::clone(&file));
-        Ok(file)
-    }
-
-    /// Answers with the model before this one; `false` if there is none.
-    pub fn roll_back(&self) -> bool {
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let previous = kept.previous.take();
-        let found = previous.is_some();
-        if found {
-            kept.current = previous;
-        }
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{error::Error as _, fs};
@@ -124,38 +82,28 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_swapped_and_rolled_back_and_a_bad_file_changes_nothing() {
+    fn a_file_is_read_in_place_and_a_bad_one_is_refused_by_its_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        write(&path("one"), &["mug", "tea"]);
-        write(&path("two"), &["mug", "tea", "pot"]);
-        let models = Models::default();
-        assert!(models.current().is_none() && !models.roll_back());
-        let items = |models: &Models| models.current().unwrap().model().items();
-        models.publish(&path("one")).unwrap();
-        let held = models.current().unwrap();
-        models.publish(&path("two")).unwrap();
-        assert_eq!((items(&models), held.model().items()), (3, 2));
+        let good = write(&path("good"), &["mug", "tea", "pot"]);
+        let file = ModelFile::open(&path("good")).unwrap();
+        file.verify().unwrap();
+        fs::remove_file(path("good")).unwrap();
+        assert_eq!((file.model().items(), file.bytes()), (3, good.len()), "gone from the folder, and still answering");
 
-        let good = fs::read(path("two")).unwrap();
-        let bad = |name: &str, bytes: &[u8]| {
+        let refused = |name: &str, bytes: &[u8]| {
             fs::write(path(name), bytes).unwrap();
-            let err = models.publish(&path(name)).unwrap_err();
-            assert_eq!(items(&models), 3);
-            err.source().unwrap().to_string()
+            let checked = ModelFile::open(&path(name)).and_then(|it| it.verify());
+            checked.unwrap_err().source().unwrap().to_string()
         };
-        assert!(bad("cut", &good[..good.len() - 1]).contains("cut short"));
-        assert!(bad("empty", &[]).len() > 3);
+        assert!(refused("cut", &good[..good.len() - 1]).contains("cut short"));
+        assert!(refused("empty", &[]).len() > 3);
         let mut changed = good.clone();
         changed[good.len() - 1] ^= 1;
-        assert!(bad("changed", &changed).contains("checksum"));
+        assert!(refused("changed", &changed).contains("checksum"));
         let mut older = good;
         older[8] = 0;
-        assert!(bad("older", &older).contains("version 0"));
-        assert!(models.publish(&path("missing")).is_err());
-
-        assert!(models.roll_back());
-        assert_eq!(items(&models), 2);
-        assert!(!models.roll_back());
+        assert!(refused("older", &older).contains("version 0"));
+        assert!(ModelFile::open(&path("missing")).is_err());
     }
 }

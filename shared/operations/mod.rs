@@ -1,5 +1,6 @@
 //! One use case per file: load, decide in the domain, store through ports. The only layer that orders I/O.
 pub mod apply_stock_update;
+pub mod cards;
 pub mod carts;
 pub mod checkouts;
 pub mod clicks;
@@ -23,6 +24,7 @@ pub mod promotions;
 pub mod publications;
 pub mod rate_limits;
 pub mod readiness;
+pub mod recommendations;
 pub mod rejected_updates;
 pub mod send_email;
 pub mod settings;
@@ -48,9 +50,11 @@ use crate::shared::{
         objects::{Entry, ObjectError, ObjectName, PAGE_MAX},
     },
 };
-use offers::Catalogue;
+use cards::Cards;
+use offers::{Catalogue, FRESH};
 use outbox::Publisher;
 use promotions::book::Book;
+use recommendations::Recommender;
 use taxes::TaxDesk;
 
 /// How old the settings may be that a price is shown with; a completion reads the latest.
@@ -61,9 +65,11 @@ const SETTINGS_LIVE: Duration = Duration::from_secs(10);
 pub struct Shop {
     pub ports: Ports,
     pub catalogue: Catalogue,
+    pub cards: Cards,
     pub publisher: Publisher,
     pub promotions: Book,
     pub taxes: TaxDesk,
+    pub recommender: Recommender,
     settings: Option<Cache<(), Arc<StoreSettings>>>,
 }
 
@@ -72,8 +78,9 @@ impl Shop {
         let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
         let catalogue = Catalogue::new(ports.clone());
         let (publisher, promotions) = (Publisher::default(), Book::default());
-        let taxes = TaxDesk::new(ports.taxes.clone());
-        Shop { ports, catalogue, publisher, promotions, taxes, settings: Some(settings) }
+        let cards = Cards::new(ports.clone(), catalogue.clone(), FRESH);
+        let (taxes, recommender) = (TaxDesk::new(ports.taxes.clone()), Recommender::without_models());
+        Shop { ports, catalogue, cards, publisher, promotions, taxes, recommender, settings: Some(settings) }
     }
 
     /// With nothing remembered from call to call: what happens follows from the store alone, and from no clock
@@ -81,8 +88,9 @@ impl Shop {
     pub fn without_memory(ports: Ports) -> Shop {
         let catalogue = Catalogue::keeping(ports.clone(), Duration::ZERO);
         let (publisher, promotions) = (Publisher::default(), Book::keeping(Duration::ZERO));
-        let taxes = TaxDesk::new(ports.taxes.clone());
-        Shop { ports, catalogue, publisher, promotions, taxes, settings: None }
+        let cards = Cards::new(ports.clone(), catalogue.clone(), Duration::ZERO);
+        let (taxes, recommender) = (TaxDesk::new(ports.taxes.clone()), Recommender::without_models());
+        Shop { ports, catalogue, cards, publisher, promotions, taxes, recommender, settings: None }
     }
 
     /// The store's settings, at most [`SETTINGS_LIVE`] old.

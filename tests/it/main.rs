@@ -23,6 +23,7 @@ mod promotions;
 #[cfg(feature = "proof")]
 mod proof;
 mod rate_limits;
+mod recommend;
 mod saga;
 mod settings;
 mod shop;

@@ -3,7 +3,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -47,6 +47,7 @@ impl Stand {
         let store = Arc::new(Watched {
             inner: documents,
             reads: AtomicI64::new(0),
+            is_gone: AtomicBool::new(false),
             writes_left: AtomicI64::new(i64::MAX),
             late_every: AtomicI64::new(i64::MAX),
         });
@@ -106,6 +107,7 @@ pub(crate) fn pounds() -> ImportOptions {
 pub(crate) struct Watched {
     inner: Arc<dyn Documents>,
     reads: AtomicI64,
+    is_gone: AtomicBool,
     writes_left: AtomicI64,
     late_every: AtomicI64,
 }
@@ -114,6 +116,19 @@ impl Watched {
     /// Reads and queries so far.
     pub(crate) fn reads(&self) -> i64 {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing can be read.
+    pub(crate) fn lose(&self) {
+        self.is_gone.store(true, Ordering::SeqCst);
+    }
+
+    fn readable(&self) -> Result<(), StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.is_gone.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the store was taken away".into()));
+        }
+        Ok(())
     }
 
     /// After this many more writes the store is gone.
@@ -134,7 +149,7 @@ impl Watched {
 #[async_trait]
 impl Documents for Watched {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.readable()?;
         // Gives other callers a turn, as a real store would.
         tokio::task::yield_now().await;
         self.inner.read(container, partition, id).await
@@ -153,7 +168,7 @@ impl Documents for Watched {
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.readable()?;
         self.inner.query(container, scope, query).await
     }
 }

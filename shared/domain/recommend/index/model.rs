@@ -137,7 +137,7 @@ impl<'a> Model<'a> {
     }
 
     /// A model of nothing.
-    pub(crate) fn empty() -> Model<'a> {
+    pub fn empty() -> Model<'a> {
         Model::new(|_| &[])
     }
 

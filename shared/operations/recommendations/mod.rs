@@ -1,0 +1,280 @@
+//! What a shopper is shown next: the session as it is this moment, put to the model that this process has, and what the
+//! model says made into products that can be bought.
+//!
+//! What must stay true: a request waits for one round trip to the cache and for cards, never for a model. Without a
+//! model, a cache or a known session there is a list all the same.
+mod ask;
+mod disk;
+mod fetch;
+mod keeper;
+mod serving;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join;
+use offpeak_domain::{
+    recommend::{Consent, Surface},
+    sku::Sku,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
+
+use self::{
+    ask::Asked,
+    keeper::{Held, keep},
+    serving::{Pick, Question, Serving},
+};
+use super::{
+    Shop,
+    cards::Card,
+    clicks::{session_key, sessions},
+    list_products::ListProductsError,
+};
+use crate::shared::ports::{Ports, chain, documents::StoreError};
+
+pub use ask::{LIMIT_MAX, Recommend, RecommendError};
+pub use keeper::Cadence;
+pub use serving::Why;
+
+/// Publications of the whole model, and of the small one for the moment before it is there.
+pub const MODEL: &str = "recommend/model";
+pub const FIRST: &str = "recommend/first";
+
+/// What a request has for everything that it waits for.
+const DEADLINE: Duration = Duration::from_millis(400);
+/// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
+const READY_PATIENCE: Duration = Duration::from_millis(200);
+/// Items that the model is asked for, for each that is to be shown, and at least.
+const PICKS_PER_ITEM: usize = 3;
+const PICKS_MIN: usize = 30;
+
+/// What recommends in this process: nothing until the first question, which begins to look for a model.
+pub struct Recommender {
+    held: Option<Arc<Held>>,
+    wanted: mpsc::Sender<()>,
+    /// For the keeper, which takes it with the first question.
+    unheard: Mutex<Option<mpsc::Receiver<()>>>,
+    ready_by: Mutex<Option<Instant>>,
+}
+
+impl Recommender {
+    /// Keeps models in this folder.
+    pub fn in_folder(folder: PathBuf, cadence: Cadence) -> Recommender {
+        Recommender::new(Some(Arc::new(Held::new(folder, cadence))))
+    }
+
+    /// Has no model and never looks for one.
+    pub fn without_models() -> Recommender {
+        Recommender::new(None)
+    }
+
+    fn new(held: Option<Arc<Held>>) -> Recommender {
+        // One wish is as good as many.
+        let (wanted, unheard) = mpsc::channel(1);
+        Recommender { held, wanted, unheard: Mutex::new(Some(unheard)), ready_by: Mutex::new(None) }
+    }
+
+    /// What answers now. Wakes the keeper if there may be something new.
+    async fn serving(&self, ports: &Ports) -> Option<Arc<Serving>> {
+        let held = self.held.as_ref()?;
+        self.begin(held, ports);
+        if held.is_due() {
+            // A full channel says it already.
+            self.wanted.try_send(()).ok();
+        }
+        let ready_by = *self.ready_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready_by) = ready_by
+            && !*held.is_ready.borrow()
+        {
+            timeout_at(ready_by, held.is_ready.subscribe().wait_for(|it| *it)).await.ok();
+        }
+        Some(held.serving())
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the keeper only brings what was stored long ago; it may end anywhere"
+    )]
+    fn begin(&self, held: &Arc<Held>, ports: &Ports) {
+        let unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(unheard) = unheard {
+            let ready_by = Instant::now() + READY_PATIENCE;
+            *self.ready_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready_by);
+            tokio::spawn(keep(Arc::clone(held), ports.clone(), unheard));
+        }
+    }
+}
+
+/// A list of products, each with the reason for which it is there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recommendations {
+    surface: &'static str,
+    /// `None` while this process has no model.
+    model_version: Option<String>,
+    items: Vec<RecommendedCard>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecommendedCard {
+    sku: String,
+    reason: Why,
+    product: Box<RawValue>,
+}
+
+/// # Errors
+/// [`RecommendError`].
+pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Recommendations, RecommendError> {
+    let asked = Asked::parse(ask)?;
+    let until = Instant::now() + DEADLINE;
+    let (session, serving) = join(session(&shop.ports, &asked), shop.recommender.serving(&shop.ports)).await;
+    let picks = serving.as_ref().map(|it| it.picks(&question(&asked, &session))).unwrap_or_default();
+    let mut list = List::new(&asked, &session);
+    list.show(shop, &picks, until).await?;
+    if asked.surface == Surface::Resume {
+        // What the model has never met was seen all the same.
+        let seen = session.iter().rev().map(|sku| Pick { sku: sku.clone(), reason: Why::new("seen", None) });
+        list.show(shop, &seen.collect::<Vec<Pick>>(), until).await?;
+    } else {
+        list.fill(shop, &asked).await?;
+    }
+    let model_version = serving.and_then(|it| it.opened.version.as_ref().map(|it| it.name.clone()));
+    Ok(Recommendations { surface: asked.surface.name(), model_version, items: list.items })
+}
+
+/// What the session has seen, newest last: what the cache knows, what the caller says, and what it looks at.
+async fn session(ports: &Ports, asked: &Asked) -> Vec<String> {
+    let mut session = match &asked.session {
+        Some(session) if asked.needs_session() => sessions::recall(ports, session).await,
+        _ => Vec::new(),
+    };
+    append(&mut session, &asked.seen);
+    if let Some(sku) = &asked.sku
+        && session.last() != Some(sku)
+    {
+        session.push(sku.clone());
+    }
+    session
+}
+
+/// Adds what is newer, of two accounts of the same session.
+fn append(known: &mut Vec<String>, said: &[String]) {
+    if known.windows(said.len().max(1)).any(|it| it == said) {
+        return;
+    }
+    let shared = (0..=said.len().min(known.len())).rev().find(|it| known.ends_with(&said[..*it])).unwrap_or(0);
+    known.extend_from_slice(&said[shared..]);
+}
+
+fn question<'q>(asked: &'q Asked, session: &'q [String]) -> Question<'q> {
+    Question {
+        surface: asked.surface,
+        session,
+        cart: &asked.cart,
+        category: asked.category.as_deref(),
+        consent: asked.consent,
+        limit: (asked.limit * PICKS_PER_ITEM).max(PICKS_MIN),
+        own: asked.session.as_deref().map(session_key),
+    }
+}
+
+/// Products in the making of a list: each once, and none that the shopper has before them.
+struct List {
+    limit: usize,
+    /// SKUs whose products are not shown.
+    hidden: Vec<String>,
+    products: Vec<String>,
+    items: Vec<RecommendedCard>,
+}
+
+impl List {
+    fn new(asked: &Asked, session: &[String]) -> List {
+        let mut hidden = asked.cart.clone();
+        match (asked.surface, asked.consent) {
+            (Surface::Next, Consent::Given) => hidden.extend_from_slice(session),
+            _ => hidden.extend(session.last().cloned()),
+        }
+        List { limit: asked.limit, hidden, products: Vec::new(), items: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len() >= self.limit
+    }
+
+    fn push(&mut self, card: &Card, sku: Option<&str>, reason: Why) {
+        let is_hidden = card.skus.iter().any(|it| self.hidden.contains(it));
+        if self.is_full() || is_hidden || !card.is_available || self.products.contains(&card.id) {
+            return;
+        }
+        let Some(sku) = sku.or(card.skus.first().map(String::as_str)) else { return };
+        self.products.push(card.id.clone());
+        self.items.push(RecommendedCard { sku: sku.to_owned(), reason, product: card.json.clone() });
+    }
+
+    /// Adds what is published and can be had, as long as there is room.
+    async fn show(&mut self, shop: &Shop, picks: &[Pick], until: Instant) -> Result<(), StoreError> {
+        // Most are good, so that little more is read than is shown.
+        for wave in picks.chunks(self.limit + self.limit / 2 + 1) {
+            if self.is_full() {
+                break;
+            }
+            let (skus, wave): (Vec<Sku>, Vec<&Pick>) =
+                wave.iter().filter_map(|it| Sku::parse(&it.sku).ok().map(|sku| (sku, it))).unzip();
+            for (card, pick) in shop.cards.of(&skus, until).await?.into_iter().zip(wave) {
+                if let Some(card) = card {
+                    self.push(&card, Some(&pick.sku), pick.reason.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills what is still missing from the listings, of the category and then of the shop.
+    async fn fill(&mut self, shop: &Shop, asked: &Asked) -> Result<(), RecommendError> {
+        for category in [asked.category.as_deref(), None].into_iter().skip(usize::from(asked.category.is_none())) {
+            if self.is_full() {
+                break;
+            }
+            match shop.cards.listed(category).await {
+                Ok(cards) => cards.iter().for_each(|card| self.push(card, None, Why::new("listed", category))),
+                Err(ListProductsError::Store(err)) if !self.items.is_empty() => {
+                    tracing::warn!(error = %chain(&err), "A short list of recommendations stays short.");
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_accounts_of_a_session_are_joined() {
+        let text = |it: &str| it.chars().map(String::from).collect::<Vec<_>>();
+        for (known, said, joined) in [
+            ("", "abc", "abc"),
+            ("abc", "", "abc"),
+            ("ab", "abc", "abc"),
+            ("abc", "bc", "abc"),
+            ("abcd", "bc", "abcd"),
+            ("abc", "cde", "abcde"),
+            ("abc", "xy", "abcxy"),
+            ("aab", "ab", "aab"),
+        ] {
+            let mut session = text(known);
+            append(&mut session, &text(said));
+            assert_eq!(session, text(joined), "{known} and {said}");
+        }
+    }
+}

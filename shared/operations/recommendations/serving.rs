@@ -1,0 +1,151 @@
+//! What answers: a model, or none yet, with what happened since laid over it.
+use std::{cell::RefCell, sync::Arc};
+
+use offpeak_domain::recommend::{
+    Consent, Live, Model, Overlay, Query, Reason, Recommended, Scratch, Seen, Segment, Stage, Surface, Tuning,
+    recommend,
+};
+use offpeak_model_file::{ModelFile, ModelFileError};
+use serde::Serialize;
+
+thread_local! {
+    /// What a query works in, kept for the next one of this thread.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Never changed; what is new takes its place.
+#[derive(Clone, Debug)]
+pub(super) struct Serving {
+    pub(super) opened: Arc<Opened>,
+    overlay: Option<Arc<Overlay>>,
+}
+
+/// A model that was opened, and what is worked out for it once.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// `None`: there is no model yet, and the last hour is laid over nothing.
+    file: Option<ModelFile>,
+    tuning: Tuning,
+    pub(super) version: Option<Version>,
+}
+
+/// Which publication a model is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) stage: Stage,
+    pub(super) name: String,
+}
+
+impl Opened {
+    pub(super) fn nothing() -> Opened {
+        Opened { file: None, tuning: Tuning::new(&Model::empty()), version: None }
+    }
+
+    pub(super) fn file(file: ModelFile, version: Version) -> Opened {
+        Opened { tuning: Tuning::new(&file.model()), file: Some(file), version: Some(version) }
+    }
+
+    fn model(&self) -> Model<'_> {
+        self.file.as_ref().map_or_else(Model::empty, ModelFile::model)
+    }
+
+    /// What its model was made of is in it up to here, in seconds since 1970.
+    pub(super) fn newest(&self) -> u32 {
+        self.model().newest()
+    }
+
+    /// Compares every byte of the file with its checksum; slow.
+    pub(super) fn verify(&self) -> Result<(), ModelFileError> {
+        self.file.as_ref().map_or(Ok(()), ModelFile::verify)
+    }
+
+    /// What came since, to be laid over this model; slow.
+    pub(super) fn overlay<'s>(&self, segments: impl Iterator<Item = &'s Segment>, since: u32) -> Overlay {
+        let model = self.model();
+        Overlay::new(&model, &model.params(Seen::Hidden), segments, since)
+    }
+}
+
+/// An item to show, as the model says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pick {
+    pub(super) sku: String,
+    pub(super) reason: Why,
+}
+
+/// Why an item is shown, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Why {
+    pub kind: &'static str,
+    /// The SKU or the category that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+}
+
+impl Why {
+    pub(super) fn new(kind: &'static str, of: Option<&str>) -> Why {
+        Why { kind, of: of.map(str::to_owned) }
+    }
+}
+
+impl From<Reason<'_>> for Why {
+    fn from(reason: Reason<'_>) -> Why {
+        match reason {
+            Reason::SeenWith(of) => Why::new("seen_with", Some(of)),
+            Reason::BoughtWith(of) => Why::new("bought_with", Some(of)),
+            Reason::Like(of) => Why::new("like", Some(of)),
+            Reason::TrendingIn(of) => Why::new("trending_in", Some(of)),
+            Reason::Trending => Why::new("trending", None),
+            Reason::Seen => Why::new("seen", None),
+        }
+    }
+}
+
+/// What the model is asked.
+#[derive(Debug)]
+pub(super) struct Question<'q> {
+    pub(super) surface: Surface,
+    pub(super) session: &'q [String],
+    pub(super) cart: &'q [String],
+    pub(super) category: Option<&'q str>,
+    pub(super) consent: Consent,
+    pub(super) limit: usize,
+    /// Of the session that asks, so that it is not its own neighbour.
+    pub(super) own: Option<u64>,
+}
+
+impl Serving {
+    pub(super) const fn of(opened: Arc<Opened>) -> Serving {
+        Serving { opened, overlay: None }
+    }
+
+    /// The same model under what is newer.
+    pub(super) fn with(&self, overlay: Overlay) -> Serving {
+        Serving { opened: Arc::clone(&self.opened), overlay: Some(Arc::new(overlay)) }
+    }
+
+    /// Sessions of the last hour that are laid over the model.
+    pub(super) fn recent_sessions(&self) -> usize {
+        self.overlay.as_ref().map_or(0, |it| it.sessions())
+    }
+
+    pub(super) fn picks(&self, asked: &Question<'_>) -> Vec<Pick> {
+        let model = self.opened.model();
+        let live = self.overlay.as_ref().map_or_else(|| Live::new(model), |it| Live::with(model, it, asked.own));
+        let (session, cart): (Vec<&str>, Vec<&str>) =
+            (asked.session.iter().map(String::as_str).collect(), asked.cart.iter().map(String::as_str).collect());
+        let query = Query {
+            surface: asked.surface,
+            session: &session,
+            cart: &cart,
+            category: asked.category,
+            consent: asked.consent,
+            limit: asked.limit,
+            allowed: &|_| true,
+        };
+        let pick = |it: Recommended<'_>| Pick { sku: it.id.to_owned(), reason: it.reason.into() };
+        SCRATCH.with_borrow_mut(|scratch| {
+            recommend(&live, &self.opened.tuning, &query, scratch).into_iter().map(pick).collect()
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! `GET /api/v1/recommendations`, over a socket.
+use offpeak::shared::operations::clicks::sessions::remember;
+use offpeak_domain::recommend::Kind;
+use serde_json::json;
+
+use super::{Goods, builder, skus};
+
+const CAMPERS: (&[&str], Kind) = (&["TENT", "MAT", "STOVE"], Kind::View);
+const OFFICE: (&[&str], Kind) = (&["PRINTER", "TONER", "PAPER"], Kind::Purchase);
+
+#[tokio::test]
+async fn without_a_model_there_is_a_list_of_what_can_be_had() {
+    let goods = Goods::new().await;
+    let server = goods.open().await;
+    let list = server.list("?surface=next&limit=50").await;
+    assert_eq!((&list["modelVersion"], &list["surface"]), (&json!(null), &json!("next")));
+    assert_eq!(skus(&list), ["MAT", "PAPER", "PRINTER", "STOVE", "TEE-S", "TENT", "TONER"], "each product once");
+    assert_eq!(list["items"][0]["reason"], json!({ "kind": "listed" }));
+    let product = &list["items"][0]["product"];
+    assert_eq!((&product["slug"], &product["variants"][0]["price"]["amount"]), (&json!("mattress"), &json!("4000")));
+    let camping = server.list("?surface=trending&category=camping&limit=4").await;
+    assert_eq!(skus(&camping), ["MAT", "STOVE", "TENT", "PAPER"], "the category first, then the shop");
+    assert_eq!(camping["items"][0]["reason"], json!({ "kind": "listed", "of": "camping" }));
+    assert_eq!(server.skus("?surface=similar&sku=TEE-M&limit=3&category=").await, ["MAT", "PAPER", "PRINTER"]);
+    assert_eq!(server.skus("?surface=cart&cart=MAT,STOVE&limit=1").await, ["PAPER"]);
+    assert_eq!(server.skus("?surface=resume").await, Vec::<String>::new(), "nothing was seen");
+    assert_eq!(server.skus("?surface=resume&seen=TENT,LAMP,NO-SUCH,TEE-S,MAT").await, ["TEE-S", "TENT"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_422_that_names_it() {
+    let server = Goods::new().await.open().await;
+    let (long, many) = ("x".repeat(129), vec!["A"; 51].join(","));
+    for (bad, field) in [
+        ("", "surface"),
+        ("?surface=door", "surface"),
+        ("?surface=next&sku=a%20b", "sku"),
+        ("?surface=next&sku=A,B", "sku"),
+        ("?surface=next&seen=A,,B", "seen"),
+        (&format!("?surface=next&seen={}", vec!["A"; 21].join(",")), "seen"),
+        (&format!("?surface=cart&cart={many}"), "cart"),
+        (&format!("?surface=next&session={long}"), "session"),
+        ("?surface=next&session=a%0Ab", "session"),
+        ("?surface=next&category=%2F", "category"),
+        ("?surface=next&limit=0", "limit"),
+        ("?surface=next&limit=51", "limit"),
+        ("?surface=next&limit=many", "limit"),
+        ("?surface=next&consent=perhaps", "consent"),
+    ] {
+        let (status, problem) = server.get(bad).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{bad}: {problem}");
+    }
+    let (status, problem) = server.get("?surface=next&colour=red").await;
+    assert_eq!((status, &problem["code"]), (400, &json!("invalid_parameter")));
+}
+
+#[tokio::test]
+async fn what_a_session_has_seen_decides_and_what_it_may_not_be_used_for_does_not() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS, OFFICE, OFFICE, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let list = server.list("?surface=next&seen=PRINTER,TENT&limit=2").await;
+    assert_eq!(skus(&list), ["MAT", "STOVE"], "{list}");
+    assert_eq!(list["items"][0]["reason"], json!({ "kind": "seen_with", "of": "TENT" }));
+
+    remember(&goods.ports, "ann", &["PRINTER", "TENT"]).await;
+    assert_eq!(server.skus("?surface=next&session=ann&limit=2").await, ["MAT", "STOVE"]);
+    assert_eq!(server.skus("?surface=next&session=ann&sku=MAT&limit=1").await, ["STOVE"]);
+    assert_eq!(server.skus("?surface=similar&session=ann&limit=2").await, ["MAT", "STOVE"]);
+    assert_eq!(server.skus("?surface=resume&session=ann").await, ["PRINTER"]);
+    let known = server.skus("?surface=next&session=ann&sku=STOVE&limit=50").await;
+    assert!(!known.contains(&"PRINTER".to_owned()), "it was seen: {known:?}");
+
+    // Only the item at hand counts.
+    let withheld = "&session=ann&consent=false";
+    assert_eq!(server.skus(&format!("?surface=resume{withheld}")).await, Vec::<String>::new());
+    let alone = server.skus("?surface=next&sku=STOVE&limit=50").await;
+    assert_eq!(server.skus(&format!("?surface=next&sku=STOVE&limit=50{withheld}")).await, alone);
+    assert!(alone.contains(&"PRINTER".to_owned()));
+}
+
+#[tokio::test]
+async fn every_surface_has_its_own_list_and_reasons() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS, CAMPERS, OFFICE, OFFICE, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let first = |list: serde_json::Value| (list["items"][0]["sku"].clone(), list["items"][0]["reason"].clone());
+    let bought = |of: &str| json!({ "kind": "bought_with", "of": of });
+    let together = server.list("?surface=together&sku=PRINTER&limit=2").await;
+    assert_eq!(skus(&together).len(), 2);
+    assert_eq!(first(together).1, bought("PRINTER"));
+    let cart = server.list("?surface=cart&cart=PRINTER,TONER&limit=1").await;
+    assert_eq!((skus(&cart), &cart["items"][0]["reason"]["kind"]), (vec!["PAPER".to_owned()], &json!("bought_with")));
+    let trending = server.list("?surface=trending&category=office&limit=1").await;
+    assert_eq!(first(trending), (json!("PAPER"), json!({ "kind": "trending_in", "of": "office" })));
+    let similar = first(server.list("?surface=similar&sku=TENT").await);
+    assert_eq!(similar, (json!("MAT"), json!({ "kind": "seen_with", "of": "TENT" })));
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_or_is_not_sold_is_left_out_and_the_list_is_filled() {
+    let goods = Goods::new().await;
+    let lamps: (&[&str], Kind) = (&["TENT", "LAMP", "GONE", "TEE-S", "TEE-M", "not a sku", "MAT"], Kind::View);
+    let model = goods.publish_model(builder(&[lamps, lamps, lamps])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let list = server.skus("?surface=next&seen=TENT&limit=50").await;
+    for absent in ["LAMP", "GONE", "TENT"] {
+        assert!(!list.contains(&absent.to_owned()), "{list:?}");
+    }
+    assert_eq!(list.iter().filter(|it| it.starts_with("TEE")).count(), 1, "a product is shown once: {list:?}");
+    assert_eq!(list.len(), 6, "all that is left: {list:?}");
+}
+
+#[tokio::test]
+async fn cards_are_read_once_and_then_by_nobody() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let asked = "?surface=next&seen=TENT&limit=6";
+    let list = server.list(asked).await;
+    assert_eq!(skus(&list).len(), 6);
+    let reads = goods.stand.store.reads();
+    assert_eq!(server.list(asked).await, list);
+    assert_eq!(goods.stand.store.reads(), reads, "a warm process asks no store");
+}
+
+#[tokio::test]
+async fn without_the_store_what_was_shown_is_shown_on_and_nothing_is_made_up() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let asked = "?surface=next&seen=TENT&limit=2";
+    let list = server.list(asked).await;
+    goods.stand.store.lose();
+    assert_eq!(server.list(asked).await, list);
+    let (status, problem) = goods.open().await.get(asked).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+}
