@@ -8,7 +8,9 @@ use offpeak_domain::code::Code;
 
 use crate::shared::{
     adapters::{
+        broker_access::{Access, Broker, EntraTokens},
         cosmos::{Account, CosmosDocuments, Credential},
+        event_hubs::{self, EventHubs},
         http_client::HttpClient,
         inventory_http::{self, InventoryHttp},
         mail_files::{self, MailFiles},
@@ -18,7 +20,7 @@ use crate::shared::{
         oidc::Oidc,
         redis_cache::{self, RedisCache},
         sandbox_payments::SandboxPayments,
-        service_bus::{self, Access, EntraTokens, ServiceBus},
+        service_bus::{self, ServiceBus},
         smtp::{self, Relay, Security, Smtp},
         sqlite::{OpenError, SqliteDocuments},
         stripe::Stripe,
@@ -26,8 +28,8 @@ use crate::shared::{
         tax_http::{self, TaxHttp},
     },
     config::{
-        BusAccess, BusConfig, CacheConfig, Config, IdentityConfig, MailConfig, ObjectsConfig, PaymentsConfig,
-        StoreConfig,
+        BrokerAccess, BusConfig, CacheConfig, Config, HubConfig, IdentityConfig, MailConfig, ObjectsConfig,
+        PaymentsConfig, StoreConfig,
     },
     host::{
         admission::{Admit, Traffic, Visit},
@@ -45,6 +47,7 @@ use crate::shared::{
         bus::Bus,
         cache::Cache,
         documents::Documents,
+        hub::Hub,
         identity::{Caller, Identity},
         inventory::InventoryFeed,
         mail::Mail,
@@ -110,6 +113,7 @@ impl App {
         let ports = Ports {
             documents: documents(&config.store, clock.clone())?,
             bus: bus(&config.bus, &client)?,
+            hub: hub(&config.hub, &client, clock.clone())?,
             cache: cache(&config.cache, clock.clone())?,
             payments: payments(&config.payments, &client)?,
             mail: mail(&config.mail, clock.clone())?,
@@ -200,15 +204,27 @@ fn documents(config: &StoreConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Do
 
 fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {
     let BusConfig::ServiceBus { endpoint, access } = config;
-    let access = match access {
-        BusAccess::Policy { name, key } => Access::Policy { name: name.clone(), key: key.0.clone() },
-        BusAccess::Identity { client_id } => {
-            let tokens = EntraTokens::managed(client_id.as_deref());
-            Access::Identity(Arc::new(tokens.map_err(|err| AppError::Setting(format!("AZURE_CLIENT_ID: {err}")))?))
-        }
-    };
+    let access = access_to(Broker::ServiceBus, access)?;
     let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);
     Ok(Arc::new(bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?))
+}
+
+fn hub(config: &HubConfig, client: &HttpClient, clock: Arc<SystemClock>) -> Result<Arc<dyn Hub>, AppError> {
+    let HubConfig::EventHubs { endpoint, access } = config;
+    let access = access_to(Broker::EventHubs, access)?;
+    let hub = EventHubs::new(client.clone(), endpoint.clone(), access, clock, event_hubs::PATIENCE);
+    Ok(Arc::new(hub.map_err(|err| AppError::Setting(format!("OFFPEAK_HUB_ENDPOINT: {err}")))?))
+}
+
+fn access_to(broker: Broker, access: &BrokerAccess) -> Result<Access, AppError> {
+    match access {
+        BrokerAccess::Policy { name, key } => Ok(Access::Policy { name: name.clone(), key: key.0.clone() }),
+        BrokerAccess::Identity { client_id } => {
+            let tokens = EntraTokens::managed(broker, client_id.as_deref());
+            let tokens = tokens.map_err(|err| AppError::Setting(format!("AZURE_CLIENT_ID: {err}")))?;
+            Ok(Access::Identity(Arc::new(tokens)))
+        }
+    }
 }
 
 fn cache(config: &CacheConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Cache>, AppError> {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use offpeak::shared::{
     adapters::{
         http_client::HttpClient,
+        memory::hub::MemoryHub,
         object_storage::StoredObjects,
         sandbox_payments::SandboxPayments,
         system::{RandomIds, SystemClock},
@@ -45,6 +46,7 @@ pub fn ports(
     Ok(Ports {
         documents,
         bus: Arc::new(Nobody),
+        hub: Arc::new(MemoryHub::default()),
         cache,
         payments: Arc::new(SandboxPayments::new(HttpClient::default(), &"http://127.0.0.1:9/".parse()?, "")?),
         mail: Arc::new(Nobody),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use offpeak::shared::{
     adapters::{
         http_client::HttpClient,
+        memory::hub::MemoryHub,
         memory_cache::MemoryCache,
         object_storage::StoredObjects,
         sandbox_payments::SandboxPayments,
@@ -81,6 +82,7 @@ pub async fn open(documents: Arc<dyn Documents>, bus: Arc<Taken>, folder: &Path)
     let shop = Shop::new(Ports {
         documents,
         bus,
+        hub: Arc::new(MemoryHub::default()),
         objects: Arc::new(StoredObjects::in_memory()),
         cache: Arc::new(MemoryCache::new(Arc::new(SystemClock))),
         payments: Arc::new(payments),

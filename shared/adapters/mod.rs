@@ -1,5 +1,7 @@
 //! One folder per technology. Only `app.rs` names them.
+pub mod broker_access;
 pub mod cosmos;
+pub mod event_hubs;
 pub mod http_client;
 pub mod inventory_http;
 pub mod keyset;

@@ -3,6 +3,7 @@
 //!
 //! `OFFPEAK_MODE=local` (set by the dev host, never in the cloud) fills in an adapter for every port; without
 //! it every port must name its own.
+mod brokers;
 mod cache;
 mod objects;
 mod rate_limits;
@@ -12,6 +13,7 @@ use std::{fmt, path::PathBuf};
 
 use url::Url;
 
+pub use brokers::{BrokerAccess, BusConfig, HubConfig};
 pub use cache::{CacheConfig, RedisIdentity};
 pub use objects::ObjectsConfig;
 pub use rate_limits::RateLimitConfig;
@@ -28,6 +30,7 @@ pub struct Config {
     pub local: bool,
     pub store: StoreConfig,
     pub bus: BusConfig,
+    pub hub: HubConfig,
     pub cache: CacheConfig,
     /// `None`: nobody is turned away.
     pub rate_limits: Option<RateLimitConfig>,
@@ -47,20 +50,6 @@ pub enum StoreConfig {
     /// An account of Cosmos DB for NoSQL; `regions` the nearest first. A `key` is an emulator's; without one the app's
     /// managed identity asks, `client_id` if it has several.
     Cosmos { endpoint: Url, database: String, regions: Vec<String>, key: Option<Secret>, client_id: Option<String> },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BusConfig {
-    /// The Service Bus REST endpoint at `endpoint`.
-    ServiceBus { endpoint: Url, access: BusAccess },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BusAccess {
-    /// The app's managed identity; `client_id` if it has several.
-    Identity { client_id: Option<String> },
-    /// A shared access policy, of an emulator or the dev host.
-    Policy { name: String, key: Secret },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +124,7 @@ impl Config {
             local,
             store: reader.store(),
             bus: reader.bus(),
+            hub: reader.hub(),
             cache: reader.cache(),
             rate_limits: reader.rate_limits(),
             payments: reader.payments(),
@@ -251,31 +241,6 @@ impl Reader<'_> {
         if key.is_none() && *endpoint != nowhere() && endpoint.scheme() != "https" {
             self.faults.push(format!("{endpoint_name} is not https, so no token may be sent to it"));
         }
-    }
-
-    fn bus(&mut self) -> BusConfig {
-        let adapter = self.adapter("OFFPEAK_BUS", "messages out", "servicebus", &["servicebus"]);
-        let identity = BusAccess::Identity { client_id: self.text("AZURE_CLIENT_ID") };
-        if adapter.is_empty() {
-            return BusConfig::ServiceBus { endpoint: nowhere(), access: identity };
-        }
-        let endpoint = self.url_or_devhost("OFFPEAK_BUS_ENDPOINT", "/", "https://NAMESPACE.servicebus.windows.net");
-        let key = self.text("OFFPEAK_BUS_KEY").map(Secret);
-        let access = match key {
-            // The dev host checks no key.
-            None if self.local && endpoint.scheme() == "http" => {
-                BusAccess::Policy { name: "local".to_owned(), key: Secret("local".to_owned()) }
-            }
-            key => {
-                self.identity_or_emulator(&endpoint, key.as_ref(), ["OFFPEAK_BUS_ENDPOINT", "OFFPEAK_BUS_KEY"]);
-                let policy = |key| {
-                    let name = self.required("OFFPEAK_BUS_KEY_NAME", "the name of the policy that the key is of");
-                    BusAccess::Policy { name, key }
-                };
-                key.map_or(identity, policy)
-            }
-        };
-        BusConfig::ServiceBus { endpoint, access }
     }
 
     fn payments(&mut self) -> PaymentsConfig {

@@ -50,26 +50,32 @@ fn cosmos_takes_an_identity_and_on_this_machine_a_key() {
 }
 
 #[test]
-fn the_bus_takes_an_identity_and_on_this_machine_a_key() {
-    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d"), ("OFFPEAK_BUS", "servicebus")];
-    let access = |settings: &[(&str, &str)]| {
-        read(&[&local, settings].concat()).map(|it| {
+fn a_broker_takes_an_identity_and_on_this_machine_a_key() {
+    let local = [("OFFPEAK_MODE", "local"), ("OFFPEAK_DATA", "d")];
+    let access = |settings: &[(String, &str)]| {
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        read(&[&local, &settings[..]].concat()).map(|it| {
             assert!(!format!("{it:?}").contains("hunter2"), "{it:?}");
-            let BusConfig::ServiceBus { access, .. } = it.bus;
-            access
+            let (BusConfig::ServiceBus { access: bus, .. }, HubConfig::EventHubs { access: hub, .. }) =
+                (it.bus, it.hub);
+            [bus, hub]
         })
     };
     let (cloud, here) = ("https://shop.servicebus.windows.net", "http://127.0.0.1:5300");
-    let (endpoint, key) = ("OFFPEAK_BUS_ENDPOINT", ("OFFPEAK_BUS_KEY", "hunter2"));
-    let name = ("OFFPEAK_BUS_KEY_NAME", "send");
-    let identity = BusAccess::Identity { client_id: None };
-    assert_eq!(access(&[(endpoint, cloud)]).unwrap(), identity);
-    let policy = BusAccess::Policy { name: "send".to_owned(), key: Secret("hunter2".to_owned()) };
-    assert_eq!(access(&[(endpoint, here), key, name]).unwrap(), policy);
-    assert!(matches!(access(&[]).unwrap(), BusAccess::Policy { name, .. } if name == "local"));
-    let fault = |settings: &[(&str, &str)]| access(settings).unwrap_err().0.remove(0);
-    assert!(fault(&[(endpoint, cloud), key, name]).starts_with("OFFPEAK_BUS_KEY is for an emulator"));
-    assert!(fault(&[(endpoint, here), key]).starts_with("OFFPEAK_BUS_KEY_NAME is missing"));
+    let identity = BrokerAccess::Identity { client_id: None };
+    let policy = BrokerAccess::Policy { name: "send".to_owned(), key: Secret("hunter2".to_owned()) };
+    for (at, broker) in ["OFFPEAK_BUS", "OFFPEAK_HUB"].into_iter().enumerate() {
+        let endpoint = |value| (format!("{broker}_ENDPOINT"), value);
+        let (key, name) = ((format!("{broker}_KEY"), "hunter2"), (format!("{broker}_KEY_NAME"), "send"));
+        assert_eq!(access(&[endpoint(cloud)]).unwrap()[at], identity);
+        assert_eq!(access(&[endpoint(here), key.clone(), name.clone()]).unwrap()[at], policy);
+        assert!(matches!(&access(&[]).unwrap()[at], BrokerAccess::Policy { name, .. } if name == "local"));
+        let fault = |settings: &[(String, &str)]| access(settings).unwrap_err().0.remove(0);
+        let given_away = fault(&[endpoint(cloud), key.clone(), name]);
+        assert!(given_away.starts_with(&format!("{broker}_KEY is for an emulator")), "{given_away}");
+        let nameless = fault(&[endpoint(here), key]);
+        assert!(nameless.starts_with(&format!("{broker}_KEY_NAME is missing")), "{nameless}");
+    }
 }
 
 #[test]

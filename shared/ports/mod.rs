@@ -4,6 +4,7 @@ pub mod bus;
 pub mod cache;
 pub mod clock;
 pub mod documents;
+pub mod hub;
 pub mod identity;
 pub mod inventory;
 pub mod limits;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub struct Ports {
     pub documents: Arc<dyn documents::Documents>,
     pub bus: Arc<dyn bus::Bus>,
+    pub hub: Arc<dyn hub::Hub>,
     pub cache: Arc<dyn cache::Cache>,
     pub payments: Arc<dyn payments::Payments>,
     pub mail: Arc<dyn mail::Mail>,

@@ -15,6 +15,7 @@ mod cosmos;
 mod documents_contract;
 mod given;
 mod host;
+mod hub_contract;
 mod mail_contract;
 mod objects_contract;
 mod package;

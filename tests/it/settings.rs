@@ -19,11 +19,13 @@ use crate::{
 const NOWHERE: &str = "127.0.0.1:9";
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// All that must be said in Azure; the rest has defaults. No dependency is there.
-const COMPLETE: [(&str, &str); 18] = [
+const COMPLETE: [(&str, &str); 20] = [
     ("OFFPEAK_STORE", "cosmos"),
     ("OFFPEAK_COSMOS_ENDPOINT", "https://127.0.0.1:9/"),
     ("OFFPEAK_BUS", "servicebus"),
     ("OFFPEAK_BUS_ENDPOINT", "https://127.0.0.1:9"),
+    ("OFFPEAK_HUB", "eventhubs"),
+    ("OFFPEAK_HUB_ENDPOINT", "https://127.0.0.1:9"),
     ("OFFPEAK_CACHE", "redis"),
     ("OFFPEAK_REDIS_URL", "rediss://127.0.0.1:9"),
     ("OFFPEAK_FORWARDED_HOPS", "2"),

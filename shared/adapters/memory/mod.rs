@@ -1,5 +1,7 @@
 //! Documents in this process's memory: for tests of operations, fast and without a disk. It keeps the
 //! port's whole contract but for the word "durable"; the contract test holds it to the rest.
+pub mod hub;
+
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},

@@ -2,7 +2,6 @@
 //! message. A message counts as sent only after the broker's 201.
 //!
 //! Nothing is tried twice here: the outbox keeps what was not sent and knows when to try again.
-mod identity;
 mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -13,9 +12,8 @@ use azure_messaging_servicebus::service_bus::{QueueClient, SendMessageOptions};
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, format_description::BorrowedFormatItem, macros::format_description};
 
-pub use self::identity::EntraTokens;
 use self::transport::Transport;
-use super::http_client::HttpClient;
+use super::{broker_access::Access, http_client::HttpClient};
 use crate::shared::ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message};
 
 /// How long one send may take unless the caller says otherwise.
@@ -25,35 +23,6 @@ const HEADERS_BYTES: usize = 512;
 /// Source: Service Bus REST reference, "Message Headers and Properties": `Sun, 06 Nov 1994 08:49:37 GMT`.
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-
-/// What the broker knows us by.
-#[derive(Clone)]
-pub enum Access {
-    /// A shared access policy. Every message carries a fresh signature.
-    Policy { name: String, key: String },
-    /// Tokens of an identity, asked for at every message; the source keeps them while they are valid.
-    Identity(Arc<dyn TokenSource>),
-}
-
-impl fmt::Debug for Access {
-    /// Never shows a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Access::Policy { name, .. } => f.debug_struct("Policy").field("name", name).finish_non_exhaustive(),
-            Access::Identity(_) => f.write_str("Identity"),
-        }
-    }
-}
-
-/// Gives bearer tokens for `https://servicebus.azure.net`.
-#[async_trait]
-pub trait TokenSource: Send + Sync {
-    /// A token that is valid now.
-    ///
-    /// # Errors
-    /// Whatever kept the source from having one; the send then fails as unavailable.
-    async fn token(&self) -> Result<String, Box<dyn std::error::Error + Send + Sync>>;
-}
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the address of a message broker: an http or https URL without path, query or user")]
@@ -221,6 +190,5 @@ mod tests {
         {
             assert!(!check(bad), "{bad}");
         }
-        assert!(!format!("{:?}", access()).contains("secret"));
     }
 }

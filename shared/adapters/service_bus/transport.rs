@@ -11,8 +11,7 @@ use azure_core::{
 };
 use reqwest::{Method, Url};
 
-use super::TokenSource;
-use crate::shared::adapters::http_client::HttpClient;
+use crate::shared::adapters::{broker_access::TokenSource, http_client::HttpClient};
 
 /// Bytes read of an answer: only error codes are looked for, and nothing trusts the broker's length.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;

@@ -11,8 +11,10 @@ use tokio::{
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Status(u16),
+    /// Too much to do, for half a minute.
+    Busy,
     /// The request is read and the connection closed.
     Close,
     Garbage,
@@ -22,23 +24,23 @@ pub(super) enum Answer {
 
 /// One request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Heard {
-    pub(super) line: String,
+pub(crate) struct Heard {
+    pub(crate) line: String,
     head: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Heard {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).first().copied()
     }
 
-    pub(super) fn headers(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
         self.head.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 
-pub(super) struct Broker {
+pub(crate) struct Broker {
     port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
     task: JoinHandle<()>,
@@ -51,8 +53,14 @@ impl Drop for Broker {
 }
 
 impl Broker {
+    pub(crate) async fn start(answer: Answer) -> Broker {
+        Broker::answering(&[answer]).await
+    }
+
+    /// These answers in turn, the last one for ever.
     #[expect(clippy::disallowed_methods, reason = "the broker is a task of the test, not of a request")]
-    pub(super) async fn start(answer: Answer) -> Broker {
+    pub(crate) async fn answering(answers: &[Answer]) -> Broker {
+        let mut answers = answers.to_vec();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -60,17 +68,18 @@ impl Broker {
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
                 serve(stream, answer, &notes).await;
             }
         });
         Broker { port, heard, task }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn heard(&self) -> Vec<Heard> {
+    pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 }
@@ -83,6 +92,10 @@ async fn serve(mut stream: TcpStream, answer: Answer, notes: &Mutex<Vec<Heard>>)
         Answer::Close => {}
         Answer::Status(status) => {
             let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.ok();
+        }
+        Answer::Busy => {
+            let head = "HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             stream.write_all(head.as_bytes()).await.ok();
         }
         Answer::Garbage => {

@@ -42,6 +42,11 @@ impl DevHost {
         DevHost { child, endpoint: ready.expect("the dev host is ready"), _folder: folder }
     }
 
+    /// Events of a hub that nobody has read.
+    pub(crate) async fn events(&self, hub: &str) -> Value {
+        self.depth(hub).await.0
+    }
+
     /// Active and scheduled messages of one entity.
     async fn depth(&self, name: &str) -> (Value, Value) {
         let answer = reqwest::get(format!("{}/dev/queues", self.endpoint)).await.unwrap().text().await.unwrap();

@@ -1,6 +1,6 @@
 //! What the bus port promises, on the wire: the adapter speaks to a broker on loopback that notes every byte
 //! and answers as the test says.
-mod broker;
+pub(crate) mod broker;
 mod devhost;
 
 pub(crate) use devhost::DevHost;
@@ -13,8 +13,9 @@ use std::{
 use async_trait::async_trait;
 use offpeak::shared::{
     adapters::{
+        broker_access::{Access, TokenSource},
         http_client::HttpClient,
-        service_bus::{Access, ServiceBus, TokenSource},
+        service_bus::ServiceBus,
     },
     ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message},
 };

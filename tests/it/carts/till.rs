@@ -15,8 +15,12 @@ use offpeak::{
     functions::ROOMS,
     shared::{
         adapters::{
-            http_client::HttpClient, memory::MemoryDocuments, memory_cache::MemoryCache, object_storage::StoredObjects,
-            system::RandomIds, tax_http::TaxHttp,
+            http_client::HttpClient,
+            memory::{MemoryDocuments, hub::MemoryHub},
+            memory_cache::MemoryCache,
+            object_storage::StoredObjects,
+            system::RandomIds,
+            tax_http::TaxHttp,
         },
         app::App,
         host::{
@@ -91,6 +95,7 @@ impl Till {
         Ports {
             documents: Arc::clone(&self.store) as Arc<dyn Documents>,
             bus: Arc::clone(&world) as Arc<dyn Bus>,
+            hub: Arc::new(MemoryHub::default()),
             payments: Arc::clone(&self.provider) as Arc<dyn Payments>,
             mail: world,
             objects: Arc::new(StoredObjects::in_memory()),

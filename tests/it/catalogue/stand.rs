@@ -10,7 +10,11 @@ use std::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory::MemoryDocuments, memory_cache::NoCache, object_storage::StoredObjects},
+    adapters::{
+        memory::{MemoryDocuments, hub::MemoryHub},
+        memory_cache::NoCache,
+        object_storage::StoredObjects,
+    },
     operations::import_catalogue::{ImportError, ImportOptions, ImportReport, import_catalogue, rows::Format},
     ports::{
         Ports,
@@ -55,6 +59,7 @@ impl Stand {
         let ports = Ports {
             documents: Arc::clone(&store) as Arc<dyn Documents>,
             bus: Arc::clone(&nowhere) as Arc<dyn Bus>,
+            hub: Arc::new(MemoryHub::default()),
             payments: Arc::clone(&nowhere) as Arc<dyn Payments>,
             mail: Arc::clone(&nowhere) as Arc<dyn Mail>,
             objects: Arc::new(StoredObjects::in_memory()),

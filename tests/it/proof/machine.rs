@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory_cache::NoCache, object_storage::StoredObjects},
+    adapters::{memory::hub::MemoryHub, memory_cache::NoCache, object_storage::StoredObjects},
     app::App,
     operations::Shop,
     ports::{
@@ -47,6 +47,7 @@ impl Process {
         let shop = Shop::without_memory(Ports {
             documents: Arc::clone(&ports) as Arc<dyn Documents>,
             bus: Arc::clone(&ports) as Arc<dyn Bus>,
+            hub: Arc::new(MemoryHub::default()),
             payments: Arc::clone(&ports) as Arc<dyn Payments>,
             mail: Arc::clone(&ports) as Arc<dyn Mail>,
             objects: Arc::new(StoredObjects::in_memory()),

@@ -8,7 +8,11 @@ use std::sync::{
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory::MemoryDocuments, memory_cache::MemoryCache, object_storage::StoredObjects},
+    adapters::{
+        memory::{MemoryDocuments, hub::MemoryHub},
+        memory_cache::MemoryCache,
+        object_storage::StoredObjects,
+    },
     operations::{
         Shop,
         carts::{create_cart, set_cart_line},
@@ -124,6 +128,7 @@ impl World {
         Shop::new(Ports {
             documents: Arc::clone(&process) as Arc<dyn Documents>,
             bus: Arc::clone(&process) as Arc<dyn Bus>,
+            hub: Arc::new(MemoryHub::default()),
             payments: Arc::clone(&process) as Arc<dyn Payments>,
             mail: Arc::clone(&process) as Arc<dyn Mail>,
             objects: Arc::new(StoredObjects::in_memory()),

@@ -37,7 +37,8 @@ fn a_handler_without_settings_refuses_to_start_and_lists_what_is_missing() {
     let output = Command::new(handler).env_clear().env("FUNCTIONS_CUSTOMHANDLER_PORT", "0").output().unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    for name in ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"] {
+    for name in ["OFFPEAK_STORE", "OFFPEAK_BUS", "OFFPEAK_HUB", "OFFPEAK_PAYMENTS", "OFFPEAK_IDENTITY", "OFFPEAK_MAIL"]
+    {
         assert!(text.contains(&format!("{name} is missing")), "{name}: {text}");
     }
 }

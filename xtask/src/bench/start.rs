@@ -16,11 +16,13 @@ use crate::failure::Failure;
 const NODE: &str = "require('http').createServer((q,s)=>s.end('ok')).listen(+process.argv[1],'127.0.0.1')";
 
 /// Every dependency in Azure, and none of them there. `live` asks for none, as a warm-up does.
-const IN_AZURE: [(&str, &str); 18] = [
+const IN_AZURE: [(&str, &str); 20] = [
     ("OFFPEAK_STORE", "cosmos"),
     ("OFFPEAK_COSMOS_ENDPOINT", "https://127.0.0.1:9/"),
     ("OFFPEAK_BUS", "servicebus"),
     ("OFFPEAK_BUS_ENDPOINT", "https://127.0.0.1:9"),
+    ("OFFPEAK_HUB", "eventhubs"),
+    ("OFFPEAK_HUB_ENDPOINT", "https://127.0.0.1:9"),
     ("OFFPEAK_CACHE", "redis"),
     ("OFFPEAK_REDIS_URL", "rediss://127.0.0.1:9"),
     ("OFFPEAK_OBJECTS", "azure"),
