@@ -9,6 +9,7 @@ mod cart_lines;
 mod change_fulfilment;
 mod change_return;
 mod checkout;
+mod collect_events;
 mod complete_checkout;
 mod continue_job;
 mod create_cart;
@@ -16,6 +17,8 @@ mod fulfil_order;
 mod get_order;
 mod get_product;
 mod health;
+mod ingest_clicks;
+mod ingest_purchases;
 mod issue_coupon_codes;
 mod list_products;
 mod list_promotions;
@@ -85,6 +88,9 @@ pub static ROOMS: &[Room<App>] = &[
     note_order::ROOM,
     payment_webhook::ROOM,
     relay_outbox::ROOM,
+    collect_events::ROOM,
+    ingest_clicks::ROOM,
+    ingest_purchases::ROOM,
     verify::ROOM,
     verify_progress::ROOM,
     continue_job::ROOM,

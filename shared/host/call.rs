@@ -1,7 +1,7 @@
 //! One HTTP request, handed over whole by the host.
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::problem::Problem;
 use offpeak_domain::code::Code;
@@ -33,7 +33,7 @@ impl Call {
     ///
     /// # Errors
     /// `unsupported_media_type`, `malformed_json`, `unknown_field`, `invalid_body`.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         if let Some(kind) = self.header_text("content-type") {
             let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
             if kind != "application/json" && !kind.ends_with("+json") {

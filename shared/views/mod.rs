@@ -12,5 +12,6 @@ pub mod order_parts;
 pub mod order_refusals;
 pub mod promotion;
 pub mod refusals;
+pub mod session;
 pub mod settings;
 pub mod verify;

@@ -1,6 +1,8 @@
 //! What shoppers do, from the request that tells of it to the places where recommendations learn from it: the session
 //! itself at once, the last hour by segments, and all of it by batches that are kept.
 pub mod batches;
+pub mod collect;
+pub mod ingest;
 pub mod live;
 pub mod sessions;
 

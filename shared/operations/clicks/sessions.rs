@@ -16,9 +16,9 @@ fn key(session: &str) -> String {
 }
 
 /// Adds items to what a session has seen, oldest first. Whoever cannot reach the cache loses that and nothing else.
-pub async fn remember(ports: &Ports, session: &str, skus: &[&str]) {
+pub async fn remember(ports: &Ports, session: &str, skus: &[impl AsRef<str> + Sync]) {
     if !skus.is_empty() {
-        let items: Vec<Bytes> = skus.iter().map(|it| Bytes::copy_from_slice(it.as_bytes())).collect();
+        let items: Vec<Bytes> = skus.iter().map(|it| Bytes::copy_from_slice(it.as_ref().as_bytes())).collect();
         push(ports, session, &items).await;
     }
 }

@@ -139,7 +139,7 @@ async fn what_is_beyond_the_limits_is_refused_before_it_is_sent() {
             ("clicks", long.as_str(), &texts(&["{}"])),
             ("clicks", "s", &texts(&[])),
             ("clicks", "s", &many),
-            ("clicks", "s", &texts(&["x".repeat(SEND_MAX_BYTES).as_str()])),
+            ("clicks", "s", &texts(&["x".repeat(SEND_MAX_BYTES + 1).as_str()])),
         ] {
             let error = adapter.send(hub, key, events).await.unwrap_err();
             assert!(matches!(error, HubError::Refused(_)), "{error}");
