@@ -11,7 +11,7 @@ use offpeak_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Seen, Stored, create, parse, put};
+use super::{Seen, Stored, create, parse, put, replace};
 use crate::shared::ports::documents::{Container, Documents, StoreError};
 
 /// A name and its kind; also the document's partition and id.
@@ -100,11 +100,17 @@ pub async fn find_orders(documents: &dyn Documents, number: &OrderNumber) -> Res
 /// Lets an order be found by its number. Safe to repeat.
 ///
 /// # Errors
-/// As [`find`]; `Changed` or `Exists` if another order of the same number was faster: repeat it.
+/// As [`find`]; `Changed` if another order of the same number was faster: repeat it.
 pub async fn remember_order(documents: &dyn Documents, order: OrderId) -> Result<(), StoreError> {
     let key = number_key(&OrderNumber::of(order));
-    let seen = read_number(documents, &key).await?;
-    let mut orders = seen.as_ref().map(|it| it.value.clone()).unwrap_or_default();
+    let alone = create(key.clone(), &NumberDocument { orders: vec![order.to_string()] }, None)?;
+    match documents.write(Container::Lookups, &key, vec![alone]).await {
+        Err(StoreError::Exists { .. }) => {}
+        done => return done.map(drop),
+    }
+    let Some(Seen { value: mut orders, etag }) = read_number(documents, &key).await? else {
+        return Err(StoreError::Changed { id: key });
+    };
     if orders.contains(&order) {
         return Ok(());
     }
@@ -113,7 +119,7 @@ pub async fn remember_order(documents: &dyn Documents, order: OrderId) -> Result
     }
     orders.push(order);
     let document = NumberDocument { orders: orders.iter().map(ToString::to_string).collect() };
-    let write = put(key.clone(), &document, seen.as_ref().map(|it| &it.etag), None)?;
+    let write = replace(key.clone(), &document, &etag, None)?;
     documents.write(Container::Lookups, &key, vec![write]).await.map(drop)
 }
 

@@ -85,7 +85,16 @@ pub(super) async fn begin(
     let etag = etags.first().cloned().unwrap_or(ETag(String::new()));
     let events = outgoing.written(command.checkout, &etags);
     let seen = Seen { value: stored, etag };
-    Ok(Begun::Run(Box::new(Run { seen, unpublished: events, said: None, fresh: true, cart: Some(priced_cart) })))
+    let run = Run {
+        seen,
+        unpublished: events,
+        said: None,
+        fresh: true,
+        cart: Some(priced_cart),
+        order: None,
+        holds: effects::Holds::default(),
+    };
+    Ok(Begun::Run(Box::new(run)))
 }
 
 /// Nothing is decided by this: the buyer may send the same call again.

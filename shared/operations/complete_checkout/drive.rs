@@ -7,7 +7,9 @@ use offpeak_domain::{
 use time::OffsetDateTime;
 
 use super::{
-    CompleteError, effects, finalise,
+    CompleteError,
+    effects::{self, Holds},
+    finalise,
     outbox::{self, Outgoing},
 };
 use crate::shared::{
@@ -38,8 +40,12 @@ pub(super) struct Run {
     pub(super) said: Option<(PaymentName, Vec<PaymentFact>)>,
     /// Nobody ran this attempt before: the provider cannot know its payment yet.
     pub(super) fresh: bool,
-    /// The cart as it was priced, read before the attempt began.
+    /// The cart as it was priced, read before the attempt began; then as this run locked it.
     pub(super) cart: Option<Seen<StoredCart>>,
+    /// The order as this run last wrote it.
+    pub(super) order: Option<Seen<Order>>,
+    /// What this run holds.
+    pub(super) holds: Holds,
 }
 
 pub(super) enum Driven {
@@ -51,7 +57,15 @@ pub(super) enum Driven {
 impl Run {
     /// Takes over from a run that is silent, with a higher fence.
     pub(super) async fn take_over(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Run, CompleteError> {
-        let mut run = Run { seen, unpublished: Vec::new(), said: None, fresh: false, cart: None };
+        let mut run = Run {
+            seen,
+            unpublished: Vec::new(),
+            said: None,
+            fresh: false,
+            cart: None,
+            order: None,
+            holds: Holds::default(),
+        };
         let checkout = &mut run.seen.value.checkout;
         if let CheckoutState::Completing(attempt) = &mut checkout.state {
             checkout.fence += 1;
@@ -63,7 +77,16 @@ impl Run {
 
     /// Puts it on record that no order comes of this attempt.
     pub(super) async fn undo(&mut self, shop: &Shop, refusal: Refusal) -> Result<(), CompleteError> {
-        self.step(shop, Step::Undoing { refusal }, Vec::new()).await
+        self.step(shop, Step::Undoing { refusal }, Vec::new()).await.map(drop)
+    }
+
+    /// The order as it is stored. Only an attempt writes one, so the first run of the first finds none.
+    pub(super) async fn order(&self, shop: &Shop) -> Result<Option<Seen<Order>>, StoreError> {
+        match &self.order {
+            Some(written) => Ok(Some(written.clone())),
+            None if self.fresh && self.seen.value.checkout.attempts == 1 => Ok(None),
+            None => purchases::read_order(shop.ports.documents.as_ref(), self.id()).await,
+        }
     }
 
     pub(super) fn id(&self) -> CheckoutId {
@@ -77,7 +100,7 @@ impl Run {
         }
     }
 
-    pub(super) async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<(), CompleteError> {
+    pub(super) async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<Vec<ETag>, CompleteError> {
         if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
             attempt.step = step;
         }
@@ -85,13 +108,13 @@ impl Run {
     }
 
     /// Writes the checkout as it now stands, with what belongs to the same change. Renews the lease; fails
-    /// with `Changed` if another run has taken over.
+    /// with `Changed` if another run has taken over. Answers the etags of `also`, first.
     pub(super) async fn save(
         &mut self,
         shop: &Shop,
         also: Vec<Write>,
         outgoing: Outgoing,
-    ) -> Result<(), CompleteError> {
+    ) -> Result<Vec<ETag>, CompleteError> {
         let now = shop.ports.clock.now();
         if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
             match attempt.step {
@@ -108,16 +131,17 @@ impl Run {
             writes.extend(outgoing.rows(id, now)?);
             match purchases::write(documents, id, writes).await {
                 Ok(etags) => {
-                    self.seen.etag = etags.first().cloned().unwrap_or(ETag(String::new()));
                     self.unpublished.extend(outgoing.written(id, &etags));
-                    break;
+                    let mut etags = etags.into_iter();
+                    self.seen.etag = etags.next().unwrap_or(ETag(String::new()));
+                    return Ok(etags.collect());
                 }
                 // A webhook was faster; that alone takes nothing from this run.
                 Err(StoreError::Changed { id } | StoreError::Exists { id }) if id == PAYMENTS_ID && left > 0 => {}
                 Err(err) => return Err(err.into()),
             }
         }
-        Ok(())
+        Err(StoreError::Changed { id: PAYMENTS_ID.to_owned() }.into())
     }
 
     /// What the provider has said of the attempt, for the batch that ends it.
@@ -176,13 +200,13 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
         return run.undo(shop, Refusal::Abandoned).await;
     }
     let arming = outbox::publish_inline(shop, std::mem::take(&mut run.unpublished));
-    let cart = run.cart.take();
-    let owned = &run.seen;
+    let (cart, holds, owned) = (&mut run.cart, &mut run.holds, &run.seen);
     let holding = async {
-        if !effects::lock_cart(shop, owned, attempt, cart).await? {
+        *cart = effects::lock_cart(shop, owned, attempt, cart.take()).await?;
+        if cart.is_none() {
             return Ok(Some(Refusal::CartChanged));
         }
-        if let Some(short) = effects::hold_stock(shop, id, attempt).await? {
+        if let Some(short) = effects::hold_stock(shop, id, attempt, holds).await? {
             return Ok(Some(short));
         }
         effects::claim_uses(shop, &owned.value, attempt).await
@@ -192,16 +216,18 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
         return run.undo(shop, refusal).await;
     }
     let now = shop.ports.clock.now();
-    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let before = run.order(shop).await?;
     let order = effects::pending_order(&run.seen.value, attempt, now);
     let write = purchases::put_order(&order, before.as_ref().map(|it| &it.etag))?;
-    run.step(shop, Step::Paying, vec![write]).await
+    let etags = run.step(shop, Step::Paying, vec![write]).await?;
+    run.order = etags.into_iter().next().map(|etag| Seen { value: order, etag });
+    Ok(())
 }
 
 /// Authorises once under the attempt's name. Whoever is not the first run asks the provider first.
 async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), CompleteError> {
     if attempt.total().is_zero() {
-        return run.step(shop, Step::Finalising, Vec::new()).await;
+        return run.step(shop, Step::Finalising, Vec::new()).await.map(drop);
     }
     let attempt = match name_payment(shop, run, attempt).await? {
         Named::Ready(attempt) => attempt,
@@ -248,7 +274,7 @@ async fn name_payment(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<N
 async fn take_answer(shop: &Shop, run: &mut Run, attempt: &Attempt, payment: Payment) -> Result<(), CompleteError> {
     match payment.status {
         PaymentState::Authorised if payment.authorised == attempt.total() => {
-            run.step(shop, Step::Finalising, Vec::new()).await
+            run.step(shop, Step::Finalising, Vec::new()).await.map(drop)
         }
         PaymentState::Authorised => {
             let (total, authorised) = (attempt.total(), payment.authorised);
@@ -266,7 +292,7 @@ async fn wait_for_buyer(shop: &Shop, run: &mut Run, attempt: &Attempt, url: Stri
     let id = run.id();
     let until = shop.ports.clock.now() + ACTION_FOR;
     let longer = Attempt { hold_until: until, ..attempt.clone() };
-    if let Some(refusal) = effects::hold_stock(shop, id, &longer).await? {
+    if let Some(refusal) = effects::hold_stock(shop, id, &longer, &mut run.holds).await? {
         return run.undo(shop, refusal).await;
     }
     if let CheckoutState::Completing(attempt) = &mut run.seen.value.checkout.state {
@@ -276,7 +302,7 @@ async fn wait_for_buyer(shop: &Shop, run: &mut Run, attempt: &Attempt, url: Stri
     let mut outgoing = Outgoing::default();
     let name = format!("{}-action", attempt.number);
     outgoing.add(effects::resume_message(id, &name, until));
-    run.save(shop, Vec::new(), outgoing).await
+    run.save(shop, Vec::new(), outgoing).await.map(drop)
 }
 
 /// The buyer came back, or the time is over: only the provider knows.

@@ -16,7 +16,11 @@ use super::{
     payment_events,
 };
 use crate::shared::{
-    documents::purchases::{self, Order},
+    documents::{
+        Seen,
+        carts::StoredCart,
+        purchases::{self, Order},
+    },
     operations::{Shop, find_order, order_works},
     ports::{documents::StoreError, payments::Payment},
 };
@@ -40,8 +44,8 @@ pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> R
     };
     let order = place(shop, run, attempt, &goods, payment).await?;
 
-    let events = std::mem::take(&mut run.unpublished);
-    let (after, ()) = tokio::join!(after_placing(shop, &order), outbox::publish_inline(shop, events));
+    let (events, cart) = (std::mem::take(&mut run.unpublished), run.cart.take());
+    let (after, ()) = tokio::join!(after_placing(shop, &order, cart), outbox::publish_inline(shop, events));
     if let Err(err) = after {
         // The order stands; the resume message does what is left.
         tracing::warn!(error = %crate::shared::ports::chain(&err), order.id = %order.id, "A placed order is not yet known everywhere.");
@@ -51,13 +55,18 @@ pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> R
 }
 
 /// What follows from a placed order outside its partition: the cart is closed, the number can be looked up,
-/// and what the order owes is done. Each repeatable; the resume look does all of it again.
+/// and what the order owes is done. Each repeatable; the resume look does all of it again. `cart` is the cart as
+/// the caller knows it.
 ///
 /// Answers when to look again at what could not be done yet.
-pub(super) async fn after_placing(shop: &Shop, order: &Order) -> Result<Option<OffsetDateTime>, CompleteError> {
+pub(super) async fn after_placing(
+    shop: &Shop,
+    order: &Order,
+    cart: Option<Seen<StoredCart>>,
+) -> Result<Option<OffsetDateTime>, CompleteError> {
     let id = order.id.checkout();
     let (marked, named) =
-        tokio::join!(effects::mark_cart_ordered(shop, id), find_order::remember_number(shop, order.id));
+        tokio::join!(effects::mark_cart_ordered(shop, id, cart), find_order::remember_number(shop, order.id));
     marked?;
     named?;
     if order.works.is_empty() { Ok(None) } else { Ok(order_works::drive(shop, id).await?.again) }
@@ -67,7 +76,7 @@ pub(super) async fn after_placing(shop: &Shop, order: &Order) -> Result<Option<O
 /// settings say; `None`: the attempt is being undone, because nothing is taken yet and the money can go.
 async fn claim(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Goods>, CompleteError> {
     let id = run.id();
-    let Claimed { places: promised, short } = effects::claim_stock(shop, id, attempt, false).await?;
+    let Claimed { places: promised, short } = effects::claim_stock(shop, id, attempt, &mut run.holds, false).await?;
     if short.is_empty() {
         return Ok(Some(Goods { promised, shortfall: None }));
     }
@@ -79,7 +88,9 @@ async fn claim(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<G
             run.undo(shop, Refusal::OutOfStock { short }).await?;
             return Ok(None);
         }
-        Shortfall::Backorder | Shortfall::Hold => effects::claim_stock(shop, id, attempt, true).await?.places,
+        Shortfall::Backorder | Shortfall::Hold => {
+            effects::claim_stock(shop, id, attempt, &mut run.holds, true).await?.places
+        }
     };
     Ok(Some(Goods { promised, shortfall: Some((policy, short)) }))
 }
@@ -113,7 +124,7 @@ async fn place(
 ) -> Result<Order, CompleteError> {
     let id = run.id();
     let now = shop.ports.clock.now();
-    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let before = run.order(shop).await?;
     let mut order = effects::pending_order(&run.seen.value, attempt, now);
     if let Some(before) = &before {
         order.created_at = before.value.created_at;
@@ -184,7 +195,7 @@ pub(super) async fn undo(
     outbox::publish_inline(shop, std::mem::take(&mut run.unpublished)).await;
     let facts = match effects::void(shop, id, attempt).await? {
         // Another run captured before it saw that it was overtaken: from here the only way is forward.
-        effects::Voided::TooLate => return run.step(shop, Step::Finalising, Vec::new()).await.map(|()| false),
+        effects::Voided::TooLate => return run.step(shop, Step::Finalising, Vec::new()).await.map(|_| false),
         effects::Voided::Done(facts) => facts,
     };
     let had_paid = facts.iter().any(|it| it.kind == FactKind::Authorised);
@@ -193,7 +204,7 @@ pub(super) async fn undo(
     effects::release_uses(shop, &run.seen.value, attempt).await?;
     effects::unlock_cart(shop, id, attempt).await?;
     let now = shop.ports.clock.now();
-    let before = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
+    let before = run.order(shop).await?;
     let (mut also, mut outgoing) = (Vec::new(), Outgoing::default());
     if let Some(before) = before {
         outgoing.add(payment_events::release_look(id, attempt.number, now));

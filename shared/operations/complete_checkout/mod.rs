@@ -286,7 +286,7 @@ async fn look(
             }
         }
         CheckoutState::Placed { .. } => match effects::placed(shop, id).await? {
-            Outcome::Placed(order) => finalise::after_placing(shop, &order).await?,
+            Outcome::Placed(order) => finalise::after_placing(shop, &order, None).await?,
             Outcome::ActionRequired { .. } | Outcome::Refused(_) => None,
         },
         CheckoutState::Open => None,
@@ -302,7 +302,7 @@ async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<Offset
     match drive::drive(shop, run).await? {
         Driven::ActionRequired { until, .. } => Ok(Some(until)),
         // Whoever comes later finds nothing to do: what follows is seen to here, or this message comes again.
-        Driven::Placed(order) => finalise::after_placing(shop, &order).await,
+        Driven::Placed(order) => finalise::after_placing(shop, &order, None).await,
         Driven::Refused(_) => Ok(None),
     }
 }

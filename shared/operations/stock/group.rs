@@ -9,7 +9,7 @@ use std::{collections::HashSet, time::Duration};
 use offpeak_domain::{
     ids::CheckoutId,
     sku::Sku,
-    stock::{Allocation, Entry, Hold, HoldState, Kind, Levels, Part, StockRefusal, Want},
+    stock::{Allocation, Entry, Hold, HoldState, Kind, Levels, StockRefusal, Want},
 };
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ use crate::shared::{
     },
     ports::{
         Ports,
-        documents::{BATCH_MAX, Container, StoreError, Write},
+        documents::{BATCH_MAX, Container, ETag, StoreError, Write},
     },
 };
 
@@ -57,8 +57,11 @@ struct Request {
     earlier: Option<Seen<Hold>>,
 }
 
+/// The checkout's record as it now is; `None` if there is none.
+type Held = Option<Seen<Hold>>;
+
 enum Reply {
-    Done(Result<Vec<Part>, StockError>),
+    Done(Result<Held, StockError>),
     /// The checkout's record is not what was seen.
     Stale,
     /// The batch may or may not have been written.
@@ -83,22 +86,27 @@ impl Waiting {
     }
 }
 
-/// Decides one request, together with whatever else waits. Answers where the units are.
+/// Decides one request, together with whatever else waits. `known` is the checkout's record, if the caller has
+/// written it.
 pub(super) async fn decide(
     ports: &Ports,
     sku: &Sku,
-    checkout: CheckoutId,
+    (checkout, known): (CheckoutId, Held),
     fence: u32,
     ask: Ask,
-) -> Result<Vec<Part>, StockError> {
+) -> Result<Held, StockError> {
     let documents = ports.documents.as_ref();
     let work = async {
         let mut unsure = 0;
-        // The first run's hold is new: if it is not, its create is refused, and the record is read then.
-        let mut is_new = fence <= 1 && matches!(ask, Ask::Hold { .. });
+        // The first run's hold is new. If a guess is wrong the batch is refused, and the record is read then.
+        let is_new = fence <= 1 && matches!(ask, Ask::Hold { .. });
+        let mut guess = (is_new || known.is_some()).then_some(known);
         loop {
-            let guessed = std::mem::take(&mut is_new);
-            let earlier = if guessed { None } else { stock::read_hold(documents, sku, checkout).await? };
+            let guessed = guess.is_some();
+            let earlier = match guess.take() {
+                Some(earlier) => earlier,
+                None => stock::read_hold(documents, sku, checkout).await?,
+            };
             let request = Request { checkout, fence, ask: ask.clone(), earlier };
             match submit(ports, sku, request).await {
                 // What is held already by this checkout itself must not count against it.
@@ -174,7 +182,7 @@ async fn attempt(ports: &Ports, sku: &Sku, group: Vec<Waiting>) -> Vec<Waiting> 
     group.into_iter().for_each(|it| batch.add(it));
     if batch.writes.is_empty() {
         batch.tell(ports, sku, had_any).await;
-        return batch.answered();
+        return batch.answered(&[]);
     }
     let mut writes = Vec::with_capacity(1 + batch.writes.len());
     match stock::put_levels(sku, &batch.levels, seen.as_ref().map(|it| &it.etag)) {
@@ -183,9 +191,9 @@ async fn attempt(ports: &Ports, sku: &Sku, group: Vec<Waiting>) -> Vec<Waiting> 
     }
     writes.append(&mut batch.writes);
     match documents.write(Container::Stock, sku.as_str(), writes).await {
-        Ok(_) => {
+        Ok(etags) => {
             batch.tell(ports, sku, had_any).await;
-            batch.answered()
+            batch.answered(etags.get(1..).unwrap_or_default())
         }
         Err(StoreError::Exists { id } | StoreError::Changed { id }) => batch.without(&id),
         Err(err) => batch.failed(&err),
@@ -198,12 +206,22 @@ struct Batch {
     levels: Levels,
     now: OffsetDateTime,
     writes: Vec<Write>,
-    decided: Vec<(Waiting, Result<Vec<Part>, StockError>)>,
+    decided: Vec<(Waiting, Result<Record, StockError>)>,
     /// Another request of the same checkout stands in this batch.
     stale: Vec<Waiting>,
     /// There was no room left.
     later: Vec<Waiting>,
     checkouts: HashSet<CheckoutId>,
+}
+
+/// A checkout's record as decided.
+enum Record {
+    AsItWas(Held),
+    /// Written `at` this place of the batch.
+    Written {
+        hold: Hold,
+        at: usize,
+    },
 }
 
 impl Batch {
@@ -231,11 +249,11 @@ impl Batch {
         }
     }
 
-    fn decide(&mut self, request: &Request) -> Result<Vec<Part>, StockError> {
+    fn decide(&mut self, request: &Request) -> Result<Record, StockError> {
         let earlier = request.earlier.as_ref().map(|it| &it.value);
         let (hold, kind, changes) = match &request.ask {
             Ask::Release => {
-                let Some(earlier) = earlier else { return Ok(Vec::new()) };
+                let Some(earlier) = earlier else { return Ok(Record::AsItWas(None)) };
                 let (hold, changes) = self.levels.release(earlier, request.fence)?;
                 (hold, Kind::Deallocate, changes)
             }
@@ -260,8 +278,9 @@ impl Batch {
         };
         // A live hold that comes out the same may have left the wheel meanwhile, so it is written again.
         if hold.state != HoldState::Live && Some(&hold) == earlier {
-            return Ok(hold.parts);
+            return Ok(Record::AsItWas(request.earlier.clone()));
         }
+        let at = self.writes.len();
         self.writes.push(stock::put_hold(&hold, request.earlier.as_ref().map(|it| &it.etag))?);
         if !changes.is_empty() {
             let cause = request.checkout.order().to_string();
@@ -269,7 +288,7 @@ impl Batch {
             self.writes.push(stock::create_movement(MovementId::Numbered, &entry)?);
         }
         self.checkouts.insert(request.checkout);
-        Ok(hold.parts)
+        Ok(Record::Written { hold, at })
     }
 
     /// What the other processes should know of what is now stored.
@@ -284,9 +303,13 @@ impl Batch {
         }
     }
 
-    /// It is written.
-    fn answered(self) -> Vec<Waiting> {
-        self.decided.into_iter().for_each(|(waiting, result)| waiting.answer(Reply::Done(result)));
+    /// It is written, under these etags.
+    fn answered(self, etags: &[ETag]) -> Vec<Waiting> {
+        let held = |record| match record {
+            Record::AsItWas(held) => held,
+            Record::Written { hold, at } => etags.get(at).map(|etag| Seen { value: hold, etag: etag.clone() }),
+        };
+        self.decided.into_iter().for_each(|(waiting, result)| waiting.answer(Reply::Done(result.map(held))));
         self.stale.into_iter().for_each(|waiting| waiting.answer(Reply::Stale));
         self.later
     }

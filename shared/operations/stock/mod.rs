@@ -13,7 +13,7 @@ use std::time::Duration;
 use offpeak_domain::{
     ids::{CheckoutId, OrderId},
     sku::Sku,
-    stock::{Allocation, Count, Entry, Kind, Levels, Location, StockRefusal, expiry_minute},
+    stock::{Allocation, Count, Entry, Hold, Kind, Levels, Location, StockRefusal, expiry_minute},
 };
 use time::OffsetDateTime;
 
@@ -164,7 +164,7 @@ pub async fn count(
     .await
 }
 
-/// Holds units for a checkout until `until`, at the locations that `allocation` chooses.
+/// Holds units for a checkout until `until`, at the locations that `allocation` chooses. Answers the hold's record.
 ///
 /// # Errors
 /// `Refused(Short)` with what is available, `Refused(Superseded)`, `Store`.
@@ -176,9 +176,9 @@ pub async fn hold(
     fence: u32,
     until: OffsetDateTime,
     allocation: &Allocation,
-) -> Result<(), StockError> {
+) -> Result<Option<Seen<Hold>>, StockError> {
     let ask = Ask::Hold { units, minute: expiry_minute(until), allocation: allocation.clone() };
-    decide(ports, sku, checkout, fence, ask).await.map(drop)
+    decide(ports, sku, (checkout, None), fence, ask).await
 }
 
 /// Gives a checkout's hold back, claimed units too. Only for a checkout whose undoing is on record.
@@ -186,7 +186,7 @@ pub async fn hold(
 /// # Errors
 /// `Refused(Superseded)`, `Store`.
 pub async fn release(ports: &Ports, sku: &Sku, checkout: CheckoutId, fence: u32) -> Result<(), StockError> {
-    decide(ports, sku, checkout, fence, Ask::Release).await.map(drop)
+    decide(ports, sku, (checkout, None), fence, Ask::Release).await.map(drop)
 }
 
 /// Promises held units to the checkout's order, for good; answers where they are. With
@@ -202,7 +202,23 @@ pub async fn claim(
     fence: u32,
     allocation: &Allocation,
 ) -> Result<Vec<Part>, StockError> {
-    decide(ports, sku, checkout, fence, Ask::Claim { units, allocation: allocation.clone() }).await
+    claim_held(ports, sku, (checkout, None), units, fence, allocation).await
+}
+
+/// As [`claim`], for a caller that may know the hold's record: then it is not read again.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn claim_held(
+    ports: &Ports,
+    sku: &Sku,
+    of: (CheckoutId, Option<Seen<Hold>>),
+    units: i64,
+    fence: u32,
+    allocation: &Allocation,
+) -> Result<Vec<Part>, StockError> {
+    let held = decide(ports, sku, of, fence, Ask::Claim { units, allocation: allocation.clone() }).await?;
+    Ok(held.map(|it| it.value.parts).unwrap_or_default())
 }
 
 /// Units promised to an order have left the house. `key` names the work: it is done once.

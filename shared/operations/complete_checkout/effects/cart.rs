@@ -18,36 +18,36 @@ use crate::shared::{
 
 const CONFLICTS_MAX: u32 = 10;
 
-/// Locks the cart for this attempt; `false` if it no longer holds what was priced. `priced` is the cart as
-/// it was read before the attempt began: any later run has changed it, so it needs no second look.
+/// Locks the cart for this attempt and answers it; `None` if it no longer holds what was priced. `priced` is the
+/// cart as it was read before the attempt began: any later run has changed it, so it needs no second look.
 pub(in super::super) async fn lock_cart(
     shop: &Shop,
     owned: &Seen<StoredCheckout>,
     attempt: &Attempt,
     mut priced: Option<Seen<StoredCart>>,
-) -> Result<bool, CompleteError> {
+) -> Result<Option<Seen<StoredCart>>, CompleteError> {
     for _ in 0..CONFLICTS_MAX {
         let mut seen = match priced.take() {
             Some(seen) => seen,
             None => match read_own_cart(shop, owned).await? {
                 Some(seen) => seen,
-                None => return Ok(false),
+                None => return Ok(None),
             },
         };
         if !same_lines(&seen.value.cart, attempt) {
-            return Ok(false);
+            return Ok(None);
         }
         if matches!(seen.value.cart.state, CartState::Ordered { .. } | CartState::Merged { .. }) {
-            return Ok(false);
+            return Ok(None);
         }
         seen.value.cart.state = CartState::Locked { until: attempt.hold_until, attempt: attempt.number };
         match write_cart(shop.ports.documents.as_ref(), &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {
-            Ok(_) => return Ok(true),
+            Ok(etag) => return Ok(Some(Seen { etag, ..seen })),
             Err(StoreError::Changed { .. }) => {}
             Err(err) => return Err(err.into()),
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
@@ -59,7 +59,7 @@ fn same_lines(cart: &Cart, attempt: &Attempt) -> bool {
 /// Opens the cart again, if it is this attempt that locked it.
 pub(in super::super) async fn unlock_cart(shop: &Shop, id: CheckoutId, by: &Attempt) -> Result<(), CompleteError> {
     let mine = |state: &CartState| matches!(state, CartState::Locked { attempt, .. } if *attempt == by.number);
-    set_cart_state(shop, id, |state| mine(state).then_some(CartState::Open)).await
+    set_cart_state(shop, id, None, |state| mine(state).then_some(CartState::Open)).await
 }
 
 /// The cart, for a run that owns its checkout. Ownership is asked after the cart is read: a run that takes
@@ -75,22 +75,31 @@ async fn read_own_cart(shop: &Shop, owned: &Seen<StoredCheckout>) -> Result<Opti
     Ok(cart)
 }
 
-/// The cart has become an order and refuses every change from now on.
-pub(in super::super) async fn mark_cart_ordered(shop: &Shop, id: CheckoutId) -> Result<(), CompleteError> {
+/// The cart has become an order and refuses every change from now on. `known` is the cart as it was locked.
+pub(in super::super) async fn mark_cart_ordered(
+    shop: &Shop,
+    id: CheckoutId,
+    known: Option<Seen<StoredCart>>,
+) -> Result<(), CompleteError> {
     let order = id.order();
     let next =
         move |state: &CartState| (!matches!(state, CartState::Ordered { .. })).then_some(CartState::Ordered { order });
-    set_cart_state(shop, id, next).await
+    set_cart_state(shop, id, known, next).await
 }
 
 async fn set_cart_state(
     shop: &Shop,
     id: CheckoutId,
+    mut known: Option<Seen<StoredCart>>,
     next: impl Fn(&CartState) -> Option<CartState>,
 ) -> Result<(), CompleteError> {
     let documents = shop.ports.documents.as_ref();
     for attempt in 1..=CONFLICTS_MAX {
-        let Some(mut seen) = read_cart(documents, id.cart()).await? else { return Ok(()) };
+        let found = match known.take() {
+            Some(known) => Some(known),
+            None => read_cart(documents, id.cart()).await?,
+        };
+        let Some(mut seen) = found else { return Ok(()) };
         let Some(state) = next(&seen.value.cart.state) else { return Ok(()) };
         seen.value.cart.state = state;
         match write_cart(documents, &seen.value, Some(&seen.etag), shop.ports.clock.now()).await {

@@ -11,5 +11,5 @@ pub(super) use order::{confirmation_mail, order_placed, order_shortfall, pending
 pub(super) use payment::{
     Prepared, Voided, authorise, authorised, capture, is_captured, name, prepare, still_waits, void,
 };
-pub(super) use stock::{Claimed, claim_stock, hold_stock, release_stock};
+pub(super) use stock::{Claimed, Holds, claim_stock, hold_stock, release_stock};
 pub(super) use uses::{claim_uses, release_uses};

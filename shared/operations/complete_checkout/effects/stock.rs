@@ -5,11 +5,12 @@ use offpeak_domain::{
     checkout::{Attempt, Refusal, Shortage},
     ids::CheckoutId,
     sku::Sku,
-    stock::{Allocation, Location, Part, Rule, StockRefusal},
+    stock::{Allocation, Hold, Location, Part, Rule, StockRefusal},
 };
 
 use super::super::CompleteError;
 use crate::shared::{
+    documents::Seen,
     operations::{
         Shop,
         stock::{self, StockError},
@@ -17,18 +18,24 @@ use crate::shared::{
     ports::documents::StoreError,
 };
 
+/// Holds as a run has written them, by SKU.
+pub(in super::super) type Holds = BTreeMap<Sku, Seen<Hold>>;
+
 /// Holds every line until the attempt's `hold_until`, in the order of SKUs. All short lines are named.
 pub(in super::super) async fn hold_stock(
     shop: &Shop,
     id: CheckoutId,
     attempt: &Attempt,
+    holds: &mut Holds,
 ) -> Result<Option<Refusal>, CompleteError> {
     let from = allocation(shop, attempt).await?;
     let mut short = Vec::new();
     for (sku, units) in units(attempt) {
         let until = attempt.hold_until;
-        let held = stock::hold(&shop.ports, sku, id, units, attempt.fence, until, &from).await;
-        note_shortage(held, sku, units, &mut short)?;
+        match stock::hold(&shop.ports, sku, id, units, attempt.fence, until, &from).await {
+            Ok(held) => holds.extend(held.map(|it| (sku.clone(), it))),
+            Err(err) => note_shortage(err, sku, units, &mut short)?,
+        }
     }
     Ok((!short.is_empty()).then_some(Refusal::OutOfStock { short }))
 }
@@ -46,15 +53,17 @@ pub(in super::super) async fn claim_stock(
     shop: &Shop,
     id: CheckoutId,
     attempt: &Attempt,
+    holds: &mut Holds,
     beyond: bool,
 ) -> Result<Claimed, CompleteError> {
     let from = allocation(shop, attempt).await?;
     let from = if beyond { from.beyond_limits() } else { from };
     let mut claimed = Claimed { places: Vec::new(), short: Vec::new() };
     for (sku, units) in units(attempt) {
-        match stock::claim(&shop.ports, sku, id, units, attempt.fence, &from).await {
+        let of = (id, holds.remove(sku));
+        match stock::claim_held(&shop.ports, sku, of, units, attempt.fence, &from).await {
             Ok(parts) => claimed.places.push((sku.clone(), parts)),
-            Err(err) => note_shortage(Err(err), sku, units, &mut claimed.short)?,
+            Err(err) => note_shortage(err, sku, units, &mut claimed.short)?,
         }
     }
     Ok(claimed)
@@ -66,7 +75,9 @@ pub(in super::super) async fn release_stock(
     attempt: &Attempt,
 ) -> Result<(), CompleteError> {
     for (sku, units) in units(attempt) {
-        note_shortage(stock::release(&shop.ports, sku, id, attempt.fence).await, sku, units, &mut Vec::new())?;
+        if let Err(err) = stock::release(&shop.ports, sku, id, attempt.fence).await {
+            note_shortage(err, sku, units, &mut Vec::new())?;
+        }
     }
     Ok(())
 }
@@ -94,25 +105,19 @@ fn units(attempt: &Attempt) -> BTreeMap<&Sku, i64> {
     units
 }
 
-fn note_shortage(
-    done: Result<(), StockError>,
-    sku: &Sku,
-    requested: i64,
-    short: &mut Vec<Shortage>,
-) -> Result<(), CompleteError> {
-    match done {
-        Ok(()) => Ok(()),
-        Err(StockError::Refused(StockRefusal::Short { available })) => {
+fn note_shortage(err: StockError, sku: &Sku, requested: i64, short: &mut Vec<Shortage>) -> Result<(), CompleteError> {
+    match err {
+        StockError::Refused(StockRefusal::Short { available }) => {
             short.push(Shortage { sku: sku.clone(), requested, available });
             Ok(())
         }
         // Another run owns this checkout now; the checkout's etag will say the same.
-        Err(StockError::Refused(StockRefusal::Superseded)) => {
+        StockError::Refused(StockRefusal::Superseded) => {
             Err(StoreError::Changed { id: format!("hold on {sku}") }.into())
         }
-        Err(StockError::Refused(_) | StockError::Changed) => {
+        StockError::Refused(_) | StockError::Changed => {
             Err(StoreError::Refused(format!("stock of {sku} refused a hold")).into())
         }
-        Err(StockError::Store(err)) => Err(err.into()),
+        StockError::Store(err) => Err(err.into()),
     }
 }
