@@ -100,10 +100,15 @@ impl Run {
         }
     }
 
-    pub(super) async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<Vec<ETag>, CompleteError> {
+    /// Goes on to a step that needs no record: whoever takes over comes to it from the one before.
+    fn go_on(&mut self, step: Step) {
         if let CheckoutState::Completing(attempt) = &mut self.seen.value.checkout.state {
             attempt.step = step;
         }
+    }
+
+    pub(super) async fn step(&mut self, shop: &Shop, step: Step, also: Vec<Write>) -> Result<Vec<ETag>, CompleteError> {
+        self.go_on(step);
         self.save(shop, also, Outgoing::default()).await
     }
 
@@ -227,7 +232,8 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
 /// Authorises once under the attempt's name. Whoever is not the first run asks the provider first.
 async fn pay(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), CompleteError> {
     if attempt.total().is_zero() {
-        return run.step(shop, Step::Finalising, Vec::new()).await.map(drop);
+        run.go_on(Step::Finalising);
+        return Ok(());
     }
     let attempt = match name_payment(shop, run, attempt).await? {
         Named::Ready(attempt) => attempt,
@@ -273,9 +279,14 @@ async fn name_payment(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<N
 
 async fn take_answer(shop: &Shop, run: &mut Run, attempt: &Attempt, payment: Payment) -> Result<(), CompleteError> {
     match payment.status {
-        PaymentState::Authorised if payment.authorised == attempt.total() => {
-            run.step(shop, Step::Finalising, Vec::new()).await.map(drop)
-        }
+        // The provider remembers it. Whoever waited for the buyer has no lease and takes one.
+        PaymentState::Authorised if payment.authorised == attempt.total() => match attempt.step {
+            Step::ActionRequired { .. } => run.step(shop, Step::Finalising, Vec::new()).await.map(drop),
+            _ => {
+                run.go_on(Step::Finalising);
+                Ok(())
+            }
+        },
         PaymentState::Authorised => {
             let (total, authorised) = (attempt.total(), payment.authorised);
             tracing::error!(payment.id = payment.reference, "{authorised} is authorised where {total} was asked for.");

@@ -47,7 +47,8 @@ pub(super) async fn made() -> Fixture {
     feeds(&world).await;
     world.settle().await;
     job(&world).await;
-    let mut buyers = carts(&world).await;
+    let mut buyers = vec![back_from_the_bank(&world).await];
+    buyers.extend(carts(&world).await);
     buyers.extend(interrupted(&world).await);
     Fixture::of(&world, buyers).await
 }
@@ -178,6 +179,17 @@ async fn carts(world: &Arc<World>) -> Vec<SavedBuyer> {
     assert_eq!(at_bank.complete(&calm, "first", "challenge").await.unwrap().status, 202);
     let all = [(coded, "approve"), (begun, "approve"), (declined, "decline"), (at_bank, "challenge")];
     all.into_iter().map(|(buyer, method)| SavedBuyer::new(&buyer, method)).collect()
+}
+
+/// A buyer whose process ended as soon as it was noted that the money is there.
+async fn back_from_the_bank(world: &Arc<World>) -> SavedBuyer {
+    let buyer = Buyer::at_checkout(world, &[("BELL", 1)]).await;
+    assert_eq!(buyer.complete(&world.calm(), "first", "challenge").await.unwrap().status, 202);
+    world.provider.answer_challenges(true);
+    // The first effect takes over, the second is the note.
+    let process = world.process(Faults::at(1, Fate::CrashAfter));
+    assert!(buyer.complete(&process, "first", "challenge").await.is_none());
+    SavedBuyer::new(&buyer, "challenge")
 }
 
 /// Buyers whose processes ended after one effect each of a completion, and nobody has looked since.
