@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use moka::future::Cache;
 use offpeak_domain::{
-    catalogue::{Availability, slug::Slug},
+    catalogue::{Availability, id::ProductId, slug::Slug},
     sku::Sku,
 };
 
@@ -27,10 +27,7 @@ use crate::shared::{
         lookups::{self, Name},
         products,
     },
-    ports::{
-        Ports,
-        documents::{Documents, StoreError},
-    },
+    ports::{Ports, documents::StoreError},
 };
 
 /// How long what was read is good enough for browsing and carts.
@@ -62,6 +59,8 @@ struct Kept {
     lists: Cache<String, Fresh<Bytes>>,
     /// Units that can be had, below zero if too many are promised.
     available: Cache<Sku, i64>,
+    /// Whose each SKU is; it never becomes another's.
+    names: Cache<Sku, ProductId>,
 }
 
 /// Why an entry is not there.
@@ -91,6 +90,7 @@ impl Catalogue {
             pages: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(page).expire_after(ByWhatIsLeft).build(),
             lists: Cache::builder().max_capacity(PAGES_MAX_BYTES).weigher(list).expire_after(ByWhatIsLeft).build(),
             available: Cache::builder().max_capacity(OFFERS_MAX).time_to_live(fresh).build(),
+            names: Cache::builder().max_capacity(OFFERS_MAX).build(),
         };
         let shared = SharedAnswers::new(&ports.cache, fresh);
         Catalogue { ports, shared, kept: (!fresh.is_zero()).then(kept) }
@@ -110,8 +110,7 @@ impl Catalogue {
     /// # Errors
     /// As the store's.
     pub async fn offers_latest(&self, skus: &[Sku]) -> Result<Vec<Option<Offer>>, StoreError> {
-        let documents = self.ports.documents.as_ref();
-        let reads: Vec<_> = skus.iter().map(|sku| read_offer(documents, sku)).collect();
+        let reads: Vec<_> = skus.iter().map(|sku| self.read_offer(sku)).collect();
         stream::iter(reads).buffered(READS_MAX).try_collect().await
     }
 
@@ -200,19 +199,50 @@ impl Catalogue {
     }
 
     async fn offer(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
-        let Some(kept) = &self.kept else {
-            return read_offer(self.ports.documents.as_ref(), sku).await;
-        };
+        let Some(kept) = &self.kept else { return self.read_offer(sku).await };
         if let Some(offer) = kept.offers.get(sku).await {
             return Ok(Some(Offer::clone(&offer)));
         }
         let read = async {
-            match read_offer(self.ports.documents.as_ref(), sku).await {
+            match self.read_offer(sku).await {
                 Ok(offer) => offer.map(Arc::new).ok_or(Miss::Absent),
                 Err(err) => Err(Miss::Store(err)),
             }
         };
         found(kept.offers.try_get_with_by_ref(sku, read).await).map(|it| it.map(Arc::unwrap_or_clone))
+    }
+
+    /// A SKU names its product; the product says whether and how it is sold.
+    async fn read_offer(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
+        let documents = self.ports.documents.as_ref();
+        let Some(id) = self.product_of(sku).await? else { return Ok(None) };
+        let Some(stored) = products::load(documents, id).await?.filter(|it| it.product.is_published()) else {
+            return Ok(None);
+        };
+        let facts = stored.product.facts();
+        Ok(stored.product.variant(sku).map(|variant| Offer {
+            product_id: id.to_string(),
+            slug: facts.slug.to_string(),
+            sku: sku.clone(),
+            title: facts.title.as_str().to_owned(),
+            variant_title: variant.title.as_str().to_owned(),
+            price: variant.price,
+            tax_class: facts.tax_class.as_str().to_owned(),
+            category: facts.category.slug().to_string(),
+        }))
+    }
+
+    async fn product_of(&self, sku: &Sku) -> Result<Option<ProductId>, StoreError> {
+        if let Some(kept) = &self.kept
+            && let Some(id) = kept.names.get(sku).await
+        {
+            return Ok(Some(id));
+        }
+        let found = lookups::find(self.ports.documents.as_ref(), &Name::sku(sku)).await?;
+        if let (Some(kept), Some(id)) = (&self.kept, found) {
+            kept.names.insert(sku.clone(), id).await;
+        }
+        Ok(found)
     }
 
     async fn units_of(&self, sku: &Sku) -> Result<i64, StoreError> {
@@ -223,25 +253,6 @@ impl Catalogue {
         let Some(kept) = &self.kept else { return read.await };
         kept.available.try_get_with_by_ref(sku, read).await.map_err(|err| err.again())
     }
-}
-
-/// A SKU names its product; the product says whether and how it is sold.
-async fn read_offer(documents: &dyn Documents, sku: &Sku) -> Result<Option<Offer>, StoreError> {
-    let Some(id) = lookups::find(documents, &Name::sku(sku)).await? else { return Ok(None) };
-    let Some(stored) = products::load(documents, id).await?.filter(|it| it.product.is_published()) else {
-        return Ok(None);
-    };
-    let facts = stored.product.facts();
-    Ok(stored.product.variant(sku).map(|variant| Offer {
-        product_id: id.to_string(),
-        slug: facts.slug.to_string(),
-        sku: sku.clone(),
-        title: facts.title.as_str().to_owned(),
-        variant_title: variant.title.as_str().to_owned(),
-        price: variant.price,
-        tax_class: facts.tax_class.as_str().to_owned(),
-        category: facts.category.slug().to_string(),
-    }))
 }
 
 fn found<T>(entry: Result<T, Arc<Miss>>) -> Result<Option<T>, StoreError> {

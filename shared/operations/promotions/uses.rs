@@ -49,6 +49,8 @@ struct Change<'a> {
     customers: &'a [String],
     /// What the order has of SKUs limited by customer; only in a customer's own pool.
     bought: &'a [Wanted],
+    /// The first run claims, so there is no claim yet. If that is wrong, or the use is refused, it is read after all.
+    is_new: bool,
 }
 
 /// Takes one use for the order; whoever has it already keeps it.
@@ -71,7 +73,8 @@ pub async fn claim_use_and_units(
     limits: UseLimits,
     bought: &[Wanted],
 ) -> Result<(), UseError> {
-    let what = Change { pool, order: wanted.order, customers: &wanted.customers, bought };
+    let is_new = wanted.fence <= 1;
+    let what = Change { pool, order: wanted.order, customers: &wanted.customers, bought, is_new };
     change(ports, what, |seen| uses::claim(&seen.used(), seen.claim.as_ref().map(|it| &it.0), wanted, limits)).await
 }
 
@@ -94,7 +97,7 @@ pub async fn release_use_and_units(
     fence: u32,
     bought: &[Wanted],
 ) -> Result<(), UseError> {
-    let what = Change { pool, order, customers: &[], bought };
+    let what = Change { pool, order, customers: &[], bought, is_new: false };
     change(ports, what, |seen| uses::release(&seen.used(), seen.claim.as_ref().map(|it| &it.0), order, fence)).await
 }
 
@@ -129,7 +132,7 @@ impl Seen {
 type Decided = Result<Option<(Used, UseClaim)>, UseRefusal>;
 
 /// Reads, decides, writes; again when another writer was faster.
-async fn change(ports: &Ports, what: Change<'_>, decide: impl Fn(&Seen) -> Decided) -> Result<(), UseError> {
+async fn change(ports: &Ports, mut what: Change<'_>, decide: impl Fn(&Seen) -> Decided) -> Result<(), UseError> {
     let pool = what.pool;
     let work = async {
         // Without a turn one goes on all the same; few ever meet at a code or a customer.
@@ -142,9 +145,11 @@ async fn change(ports: &Ports, what: Change<'_>, decide: impl Fn(&Seen) -> Decid
         loop {
             match attempt(ports, what, &decide).await {
                 Err(UseError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {
+                    what.is_new = false;
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(20));
                 }
+                Err(UseError::Refused(_) | UseError::Exceeded(_)) if what.is_new => what.is_new = false,
                 done => return done,
             }
         }
@@ -158,8 +163,8 @@ async fn change(ports: &Ports, what: Change<'_>, decide: impl Fn(&Seen) -> Decid
 async fn attempt(ports: &Ports, what: Change<'_>, decide: &impl Fn(&Seen) -> Decided) -> Result<(), UseError> {
     let Change { pool, order, customers, .. } = what;
     let documents = ports.documents.as_ref();
-    let (claim, counter) =
-        tokio::try_join!(promo_use::read_claim(documents, pool, order), promo_use::read_counter(documents, pool))?;
+    let claim = async { if what.is_new { Ok(None) } else { promo_use::read_claim(documents, pool, order).await } };
+    let (claim, counter) = tokio::try_join!(claim, promo_use::read_counter(documents, pool))?;
     let claim = claim.map(|it| (it.value, it.etag));
     // A claim that stands counts for whoever made it.
     let whose = match &claim {
