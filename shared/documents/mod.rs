@@ -70,6 +70,11 @@ pub fn parse<T: Stored>(document: Document) -> Result<Seen<T>, StoreError> {
     Ok(Seen { value, etag })
 }
 
+/// Whether a document is of this schema: for whoever reads older ones too.
+fn has_schema<T: Stored>(document: &Document) -> bool {
+    document.body.get("schema").and_then(Value::as_str) == Some(T::SCHEMA)
+}
+
 /// # Errors
 /// As [`body`].
 pub fn create<T: Stored>(id: impl Into<String>, value: &T, ttl: Option<Duration>) -> Result<Write, StoreError> {

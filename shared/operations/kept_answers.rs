@@ -49,7 +49,8 @@ pub(super) async fn replay(shop: &Shop, checkout: CheckoutId, by: &KeyUse) -> Re
     Ok(Some(Completed { rendered, replayed: true }))
 }
 
-/// Keeps a final answer with its key. If someone kept one first, theirs is the answer.
+/// Keeps a final answer with its key, and whether nothing was left to do when it was given. If someone kept one
+/// first, theirs is the answer.
 ///
 /// # Errors
 /// As [`replay`], and `InProgress`.
@@ -58,11 +59,13 @@ pub(super) async fn keep(
     checkout: CheckoutId,
     by: &KeyUse,
     rendered: Rendered,
+    settled: bool,
 ) -> Result<Completed, KeptError> {
     let answer = Answer {
         fingerprint: by.fingerprint.clone(),
         status: rendered.status,
         body: String::from_utf8_lossy(&rendered.body).into_owned(),
+        settled,
     };
     let write = purchases::add_answer(&by.key, &answer)?;
     match purchases::write(shop.ports.documents.as_ref(), checkout, vec![write]).await {

@@ -77,19 +77,23 @@ impl Outgoing {
 }
 
 /// Publishes right after the commit, all at once, waiting no longer than [`INLINE_PATIENCE`]. Never fails:
-/// what is not sent stays for the sweep.
-pub async fn publish_inline(shop: &Shop, events: Vec<Event>) {
-    if events.is_empty() || shop.publisher.is_closed(shop.ports.clock.now()) {
-        return;
+/// what is not sent stays for the sweep. Answers whether all is sent and marked so.
+pub async fn publish_inline(shop: &Shop, events: Vec<Event>) -> bool {
+    if events.is_empty() {
+        return true;
+    }
+    if shop.publisher.is_closed(shop.ports.clock.now()) {
+        return false;
     }
     match tokio::time::timeout(INLINE_PATIENCE, publish(shop, &events)).await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(sent)) => return sent == events.len(),
         Ok(Err(err)) => tracing::warn!(error = %crate::shared::ports::chain(&err), "Sent events are not yet marked."),
         Err(_) => {
             shop.publisher.close(shop.ports.clock.now());
             tracing::warn!("The broker is slow; {} events are left to the sweep.", events.len());
         }
     }
+    false
 }
 
 /// Sends events of one purchase and marks the sent ones; answers how many.

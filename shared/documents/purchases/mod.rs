@@ -27,8 +27,8 @@ use offpeak_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Stored, create, parse};
-use crate::shared::ports::documents::{Container, Documents, ETag, StoreError, Write};
+use super::{Stored, create, has_schema, parse};
+use crate::shared::ports::documents::{Container, Document, Documents, ETag, StoreError, Write};
 
 /// How long a consumer remembers an event it has worked on; longer than any broker repeats one.
 const INBOX_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -40,9 +40,24 @@ pub struct Answer {
     pub fingerprint: String,
     pub status: u16,
     pub body: String,
+    /// Nothing was left to do for the order when this was answered.
+    pub settled: bool,
 }
 
 impl Stored for Answer {
+    const SCHEMA: &'static str = "answer/2";
+}
+
+/// Does not say whether anything was left to do.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirstAnswer {
+    fingerprint: String,
+    status: u16,
+    body: String,
+}
+
+impl Stored for FirstAnswer {
     const SCHEMA: &'static str = "answer/1";
 }
 
@@ -64,7 +79,15 @@ pub async fn read_answer(
     key_hash: &str,
 ) -> Result<Option<Answer>, StoreError> {
     let found = documents.read(Container::Purchases, &checkout.to_string(), &answer_id(key_hash)).await?;
-    found.map(|document| parse::<Answer>(document).map(|seen| seen.value)).transpose()
+    found.map(answer_of).transpose()
+}
+
+fn answer_of(document: Document) -> Result<Answer, StoreError> {
+    if !has_schema::<FirstAnswer>(&document) {
+        return Ok(parse::<Answer>(document)?.value);
+    }
+    let FirstAnswer { fingerprint, status, body } = parse::<FirstAnswer>(document)?.value;
+    Ok(Answer { fingerprint, status, body, settled: false })
 }
 
 /// # Errors

@@ -7,9 +7,9 @@ use offpeak_domain::{
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::{PartDocument, has_schema, part, seen};
+use super::{PartDocument, part, seen};
 use crate::shared::{
-    documents::{Seen, Stored, checkout_id_text, parse, put},
+    documents::{Seen, Stored, checkout_id_text, has_schema, parse, put},
     ports::documents::{Container, Document, Documents, ETag, StoreError, Write},
 };
 

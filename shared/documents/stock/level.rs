@@ -7,9 +7,9 @@ use offpeak_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{has_schema, location, seen};
+use super::{location, seen};
 use crate::shared::{
-    documents::{Seen, Stored, parse, put, sku_text},
+    documents::{Seen, Stored, has_schema, parse, put, sku_text},
     ports::documents::{Container, Document, Documents, ETag, StoreError, Write},
 };
 

@@ -81,10 +81,6 @@ fn location(id: &str, name: &str) -> Result<Location, StoreError> {
     Location::parse(name).map_err(|err| StoreError::Unreadable { id: id.to_owned(), reason: err.to_string() })
 }
 
-fn has_schema<T: super::Stored>(document: &crate::shared::ports::documents::Document) -> bool {
-    document.body.get("schema").and_then(serde_json::Value::as_str) == Some(T::SCHEMA)
-}
-
 fn part(id: &str, part: &PartDocument) -> Result<Part, StoreError> {
     Ok(Part { location: location(id, &part.location)?, units: part.units })
 }

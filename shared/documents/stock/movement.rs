@@ -7,9 +7,9 @@ use offpeak_domain::{
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{has_schema, location};
+use super::location;
 use crate::shared::{
-    documents::{Stored, create, parse},
+    documents::{Stored, create, has_schema, parse},
     ports::documents::{Container, Direction, Document, Documents, Query, Scope, StoreError, Write},
 };
 

@@ -49,8 +49,15 @@ pub(super) struct Run {
 }
 
 pub(super) enum Driven {
-    Placed(Box<Order>),
-    ActionRequired { url: String, until: OffsetDateTime },
+    Placed {
+        order: Box<Order>,
+        /// Nothing is left to do for it.
+        settled: bool,
+    },
+    ActionRequired {
+        url: String,
+        until: OffsetDateTime,
+    },
     Refused(Refusal),
 }
 
@@ -177,8 +184,8 @@ pub(super) async fn drive(shop: &Shop, mut run: Run) -> Result<Driven, CompleteE
                 }
             }
             Step::Finalising => {
-                if let Some(order) = finalise::finalise(shop, &mut run, &attempt).await? {
-                    return Ok(Driven::Placed(Box::new(order)));
+                if let Some(placed) = finalise::finalise(shop, &mut run, &attempt).await? {
+                    return Ok(placed);
                 }
             }
             Step::Undoing { refusal } => {
@@ -216,7 +223,7 @@ async fn hold(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<(), Compl
         }
         effects::claim_uses(shop, &owned.value, attempt).await
     };
-    let (refusal, ()) = tokio::join!(holding, arming);
+    let (refusal, _) = tokio::join!(holding, arming);
     if let Some(refusal) = refusal? {
         return run.undo(shop, refusal).await;
     }

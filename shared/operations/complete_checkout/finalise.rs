@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     CompleteError,
-    drive::Run,
+    drive::{Driven, Run},
     effects::{self, Claimed},
     outbox::{self, Outgoing},
     payment_events,
@@ -33,7 +33,7 @@ struct Goods {
 }
 
 /// Claims the stock, takes the money, places the order with its events. `None`: it must be undone.
-pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Order>, CompleteError> {
+pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> Result<Option<Driven>, CompleteError> {
     let Some(goods) = claim(shop, run, attempt).await? else { return Ok(None) };
     let payment = match pay(shop, run, attempt).await? {
         Paid::Yes(payment) => payment,
@@ -45,13 +45,14 @@ pub(super) async fn finalise(shop: &Shop, run: &mut Run, attempt: &Attempt) -> R
     let order = place(shop, run, attempt, &goods, payment).await?;
 
     let (events, cart) = (std::mem::take(&mut run.unpublished), run.cart.take());
-    let (after, ()) = tokio::join!(after_placing(shop, &order, cart), outbox::publish_inline(shop, events));
+    let (after, all_sent) = tokio::join!(after_placing(shop, &order, cart), outbox::publish_inline(shop, events));
+    let settled = all_sent && matches!(after, Ok(None));
     if let Err(err) = after {
         // The order stands; the resume message does what is left.
         tracing::warn!(error = %crate::shared::ports::chain(&err), order.id = %order.id, "A placed order is not yet known everywhere.");
     }
     tracing::info!(order.id = %order.id, "Placed order {}.", order.id);
-    Ok(Some(order))
+    Ok(Some(Driven::Placed { order: Box::new(order), settled }))
 }
 
 /// What follows from a placed order outside its partition: the cart is closed, the number can be looked up,

@@ -18,7 +18,7 @@ mod finalise;
 use std::time::Duration;
 
 use offpeak_domain::{
-    checkout::{CheckoutState, KeyUse, PaymentChoice, Refusal, Shortage, Step},
+    checkout::{Checkout, CheckoutState, KeyUse, PaymentChoice, Refusal, Shortage, Step},
     ids::CheckoutId,
     money::Money,
     pricing::PricingError,
@@ -173,10 +173,12 @@ pub async fn complete_checkout(
             return Ok(answer);
         }
         match complete_once(shop, command, &by, seen).await {
-            Ok(Some(Outcome::ActionRequired { url })) => {
+            Ok(Some(Ended { outcome: Outcome::ActionRequired { url }, .. })) => {
                 return Ok(Completed { rendered: render(&Outcome::ActionRequired { url }), replayed: false });
             }
-            Ok(Some(outcome)) => return Ok(keep(shop, command.checkout, &by, render(&outcome)).await?),
+            Ok(Some(Ended { outcome, settled })) => {
+                return Ok(keep(shop, command.checkout, &by, render(&outcome), settled).await?);
+            }
             // Someone moved the checkout under us: look again.
             Ok(None) | Err(CompleteError::Store(StoreError::Changed { .. } | StoreError::Exists { .. })) => {}
             Err(err) => return Err(err),
@@ -185,29 +187,36 @@ pub async fn complete_checkout(
     Err(CompleteError::InProgress { retry_after_s: 1 })
 }
 
+/// How one call ended.
+struct Ended {
+    outcome: Outcome,
+    /// Nothing is left to do for the order.
+    settled: bool,
+}
+
 /// One look at the checkout and what follows from it; `None`: look again.
 async fn complete_once(
     shop: &Shop,
     command: &CompleteCheckout,
     by: &KeyUse,
     seen: Seen<StoredCheckout>,
-) -> Result<Option<Outcome>, CompleteError> {
+) -> Result<Option<Ended>, CompleteError> {
     let now = shop.ports.clock.now();
     match &seen.value.checkout.state {
         CheckoutState::Placed { by: placed } => {
             same_request(placed, by)?;
-            Ok(Some(effects::placed(shop, command.checkout).await?))
+            Ok(Some(Outcome::Placed(effects::placed(shop, command.checkout).await?).into()))
         }
         CheckoutState::Open => {
             if let Some(last) = &seen.value.checkout.last
                 && last.answers(&by.key, now)
             {
                 same_request(&last.by, by)?;
-                return Ok(Some(Outcome::Refused(Final::Ended(last.refusal.clone()))));
+                return Ok(Some(Outcome::Refused(Final::Ended(last.refusal.clone())).into()));
             }
             let run = match begin::begin(shop, command, by, seen).await? {
                 begin::Begun::Run(run) => run,
-                begin::Begun::Refused(refusal) => return Ok(Some(Outcome::Refused(refusal))),
+                begin::Begun::Refused(refusal) => return Ok(Some(Outcome::Refused(refusal).into())),
             };
             Ok(Some(drive::drive(shop, *run).await?.into()))
         }
@@ -218,12 +227,12 @@ async fn complete_once(
             }
             let mine = attempt.by.key == by.key;
             if mine && let Some(url) = effects::still_waits(shop, command.checkout, attempt).await? {
-                return Ok(Some(Outcome::ActionRequired { url }));
+                return Ok(Some(Outcome::ActionRequired { url }.into()));
             }
             let run = Run::take_over(shop, seen).await?;
             match drive::drive(shop, run).await? {
                 driven if mine => Ok(Some(driven.into())),
-                Driven::Placed(order) => Ok(Some(Outcome::Placed(order))),
+                placed @ Driven::Placed { .. } => Ok(Some(placed.into())),
                 // The buyer chose another way to pay: the earlier attempt ends first.
                 Driven::ActionRequired { .. } => {
                     abandon(shop, command).await?;
@@ -274,6 +283,9 @@ async fn look(
     now: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, CompleteError> {
     let Some(seen) = purchases::read_checkout(shop.ports.documents.as_ref(), id).await? else { return Ok(None) };
+    if is_settled(shop, &seen.value.checkout, name).await? {
+        return Ok(None);
+    }
     let again = match &seen.value.checkout.state {
         CheckoutState::Completing(attempt) => {
             // The provider has news: ask it, whoever is away.
@@ -285,10 +297,10 @@ async fn look(
                 _ => finish(shop, seen).await?,
             }
         }
-        CheckoutState::Placed { .. } => match effects::placed(shop, id).await? {
-            Outcome::Placed(order) => finalise::after_placing(shop, &order, None).await?,
-            Outcome::ActionRequired { .. } | Outcome::Refused(_) => None,
-        },
+        CheckoutState::Placed { .. } => {
+            let order = effects::placed(shop, id).await?;
+            finalise::after_placing(shop, &order, None).await?
+        }
         CheckoutState::Open => None,
     };
     payment_events::settle(shop, id, name).await?;
@@ -296,13 +308,26 @@ async fn look(
     Ok(again)
 }
 
+/// Whether the answer that was kept says that nothing is left to do. It speaks of the only attempt, and of what was
+/// known then: whoever looks because of something newer looks at everything.
+async fn is_settled(shop: &Shop, checkout: &Checkout, name: &str) -> Result<bool, StoreError> {
+    let CheckoutState::Placed { by } = &checkout.state else { return Ok(false) };
+    let of_attempt = name.starts_with(|it: char| it.is_ascii_digit());
+    if checkout.attempts > 1 || !of_attempt {
+        return Ok(false);
+    }
+    let answer = purchases::read_answer(shop.ports.documents.as_ref(), checkout.id, &by.key).await?;
+    Ok(answer.is_some_and(|it| it.settled))
+}
+
 /// Takes over and drives; answers until when it waits for the buyer.
 async fn finish(shop: &Shop, seen: Seen<StoredCheckout>) -> Result<Option<OffsetDateTime>, CompleteError> {
     let run = Run::take_over(shop, seen).await?;
     match drive::drive(shop, run).await? {
         Driven::ActionRequired { until, .. } => Ok(Some(until)),
+        Driven::Placed { settled: true, .. } => Ok(None),
         // Whoever comes later finds nothing to do: what follows is seen to here, or this message comes again.
-        Driven::Placed(order) => finalise::after_placing(shop, &order, None).await,
+        Driven::Placed { order, .. } => finalise::after_placing(shop, &order, None).await,
         Driven::Refused(_) => Ok(None),
     }
 }
@@ -339,12 +364,18 @@ fn same_request(used: &KeyUse, by: &KeyUse) -> Result<(), CompleteError> {
     if used.key == by.key && used.fingerprint != by.fingerprint { Err(CompleteError::KeyReused) } else { Ok(()) }
 }
 
-impl From<Driven> for Outcome {
-    fn from(driven: Driven) -> Outcome {
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Ended {
+        Ended { outcome, settled: false }
+    }
+}
+
+impl From<Driven> for Ended {
+    fn from(driven: Driven) -> Ended {
         match driven {
-            Driven::Placed(order) => Outcome::Placed(order),
-            Driven::ActionRequired { url, .. } => Outcome::ActionRequired { url },
-            Driven::Refused(refusal) => Outcome::Refused(Final::Ended(refusal)),
+            Driven::Placed { order, settled } => Ended { outcome: Outcome::Placed(order), settled },
+            Driven::ActionRequired { url, .. } => Outcome::ActionRequired { url }.into(),
+            Driven::Refused(refusal) => Outcome::Refused(Final::Ended(refusal)).into(),
         }
     }
 }

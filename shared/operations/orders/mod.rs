@@ -176,7 +176,7 @@ async fn answer(
     };
     let rendered = render(&seen, made.as_deref());
     match by {
-        Some(by) => Ok(keep(shop, checkout, by, rendered).await?),
+        Some(by) => Ok(keep(shop, checkout, by, rendered, false).await?),
         None => Ok(Completed { rendered, replayed: false }),
     }
 }

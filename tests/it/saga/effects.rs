@@ -32,6 +32,7 @@ pub(crate) enum Fate {
 pub(crate) struct Effects {
     at: Option<(u32, Fate)>,
     count: AtomicU32,
+    turns: AtomicU32,
     dead: AtomicBool,
     frozen: watch::Sender<bool>,
     hit: Notify,
@@ -51,6 +52,7 @@ impl Effects {
         Arc::new(Effects {
             at,
             count: AtomicU32::new(0),
+            turns: AtomicU32::new(0),
             dead: AtomicBool::new(false),
             frozen: watch::channel(false).0,
             hit: Notify::new(),
@@ -61,6 +63,11 @@ impl Effects {
     /// How many effects there were.
     pub(super) fn count(&self) -> u32 {
         self.count.load(Ordering::SeqCst)
+    }
+
+    /// How often anything was asked of a port, reads too.
+    pub(super) fn turns(&self) -> u32 {
+        self.turns.load(Ordering::SeqCst)
     }
 
     /// What they were, in order.
@@ -85,6 +92,7 @@ impl Effects {
 
     /// Lets others go first, as any real port would; a dead run gets no turn any more.
     pub(super) async fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
         if self.dead.load(Ordering::SeqCst) {
             pending::<()>().await;

@@ -8,6 +8,7 @@ mod check;
 mod crashes;
 pub(crate) mod effects;
 mod faults;
+mod looks;
 mod mails;
 mod orders;
 mod planted;

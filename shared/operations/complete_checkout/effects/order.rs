@@ -6,7 +6,7 @@ use offpeak_domain::{
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::super::{CompleteError, Outcome};
+use super::super::CompleteError;
 use crate::shared::{
     documents::purchases::{self, Order, OrderPayment, StoredCheckout},
     operations::{Shop, destinations},
@@ -25,13 +25,13 @@ pub(in super::super) fn pending_order(stored: &StoredCheckout, attempt: &Attempt
     Order::pending(id.order(), stored.token_hash.clone(), buyer, attempt.priced.clone(), payment, now)
 }
 
-pub(in super::super) async fn placed(shop: &Shop, id: CheckoutId) -> Result<Outcome, CompleteError> {
+pub(in super::super) async fn placed(shop: &Shop, id: CheckoutId) -> Result<Box<Order>, CompleteError> {
     let order = purchases::read_order(shop.ports.documents.as_ref(), id).await?;
     let order = order.ok_or_else(|| StoreError::Unreadable {
         id: id.to_string(),
         reason: "it is placed, but its order is missing".to_owned(),
     })?;
-    Ok(Outcome::Placed(Box::new(order.value)))
+    Ok(Box::new(order.value))
 }
 
 /// Looks after the checkout at `at`; `name` tells apart the looks of one checkout.
