@@ -16,20 +16,27 @@ use serde_json::Value;
 const ENVELOPE_BYTES: u64 = 300;
 
 /// What calls have cost, and how many there were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     pub reads: Milliunits,
     pub writes: Milliunits,
     pub queries: Milliunits,
     pub calls: u64,
+    /// A line for each document or query.
+    pub lines: Vec<String>,
     /// What writes would add if replacing an item takes twice as much as making it, as the service's documentation
     /// says in another place than its table.
     pub replaced: Milliunits,
 }
 
 impl Cost {
-    pub fn total(self) -> Milliunits {
+    pub fn total(&self) -> Milliunits {
         self.reads + self.writes + self.queries
+    }
+
+    fn note(&mut self, what: &str, container: Container, id: &str, bytes: u64, units: Milliunits) {
+        let (whole, tenths) = (units / 1_000, units % 1_000 / 100);
+        self.lines.push(format!("{whole:>3}.{tenths} {what:<8}{} {id}, {bytes} bytes", container.name()));
     }
 }
 
@@ -75,25 +82,28 @@ impl<D: Documents> Documents for Metered<D> {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
         let answer = self.store.read(container, partition, id).await;
         let found = answer.as_ref().ok().and_then(|it| it.as_ref()).map_or(0, |it| bytes(&it.body));
-        self.add(|cost| cost.reads += asked(container, units::read(found)));
+        self.add(|cost| {
+            let units = asked(container, units::read(found));
+            cost.reads += units;
+            cost.note("read", container, id, found, units);
+        });
         answer
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         self.add(|cost| {
             for write in &writes {
-                let (units, again) = match write {
-                    Write::Create { body, ttl, .. } => {
-                        (units::write(bytes(body), indexed(container, body, ttl.is_some())), 0)
-                    }
+                let (what, bytes, indexed) = match write {
+                    Write::Create { body, ttl, .. } => ("create", bytes(body), indexed(container, body, ttl.is_some())),
                     Write::Replace { body, ttl, .. } => {
-                        let units = units::write(bytes(body), indexed(container, body, ttl.is_some()));
-                        (units, units)
+                        ("replace", bytes(body), indexed(container, body, ttl.is_some()))
                     }
-                    Write::Delete { .. } => (units::write(ENVELOPE_BYTES, 0), 0),
+                    Write::Delete { .. } => ("delete", ENVELOPE_BYTES, 0),
                 };
+                let units = units::write(bytes, indexed);
                 cost.writes += units;
-                cost.replaced += again;
+                cost.replaced += if what == "replace" { units } else { 0 };
+                cost.note(what, container, write.id(), bytes, units);
             }
         });
         self.store.write(container, partition, writes).await
@@ -102,7 +112,11 @@ impl<D: Documents> Documents for Metered<D> {
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
         let answer = self.store.query(container, scope, query).await;
         let found = answer.as_ref().map_or(0, |it| it.items.iter().map(|it| bytes(&it.body)).sum());
-        self.add(|cost| cost.queries += asked(container, units::page(found)));
+        self.add(|cost| {
+            let units = asked(container, units::page(found));
+            cost.queries += units;
+            cost.note("query", container, "", found, units);
+        });
         answer
     }
 }

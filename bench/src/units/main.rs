@@ -55,7 +55,10 @@ async fn order(shop: &Shop, meter: &Meter, bus: &Taken, n: usize) -> Result<Vec<
     for message in sent.unwrap_or_default() {
         let body: Value = serde_json::from_str(&message.body)?;
         match message.destination.as_str() {
-            "checkouts" => resume_checkout(shop, buyer.cart.checkout(), "first").await?,
+            "checkouts" => {
+                let name = body["name"].as_str().unwrap_or_default();
+                resume_checkout(shop, buyer.cart.checkout(), name).await?;
+            }
             "mail" => send_order_mail(shop, OrderMail::Confirmation, buyer.cart.checkout().order()).await?,
             _ => continue,
         }
@@ -74,7 +77,7 @@ fn told(steps: &[(&str, Cost)]) -> Value {
         .map(|(step, cost)| {
             json!({
                 "step": step, "calls": cost.calls, "reads": cost.reads, "writes": cost.writes,
-                "queries": cost.queries, "total": cost.total()
+                "queries": cost.queries, "total": cost.total(), "lines": cost.lines
             })
         })
         .collect();
