@@ -29,6 +29,7 @@ mod manage_order;
 mod manage_order_cancel;
 mod manage_price_lists;
 mod manage_promotions;
+mod manage_recommendations;
 mod manage_returns;
 mod manage_settings;
 mod manage_stock;
@@ -36,6 +37,7 @@ mod merge_cart;
 mod note_order;
 mod payment_webhook;
 mod recommend;
+mod refresh_recommendations;
 mod refund_order;
 mod relay_outbox;
 mod request_return;
@@ -94,5 +96,7 @@ pub static ROOMS: &[Room<App>] = &[
     verify::ROOM,
     verify_progress::ROOM,
     continue_job::ROOM,
+    refresh_recommendations::ROOM,
+    manage_recommendations::ROOM,
     health::ROOM,
 ];

@@ -126,6 +126,7 @@ impl App {
         let identity = Arc::new(Oidc::new(client, issuer.as_str(), audience));
         let mut shop = Shop::new(ports);
         shop.recommender = Recommender::in_folder(config.recommendations.folder.clone(), Cadence::default());
+        shop.recommender.days = config.recommendations.days;
         let mut app = App::new(shop, identity);
         app.inventory = config.inventory.clone().map(|url| {
             Arc::new(InventoryHttp::new(feed_client, url, inventory_http::PATIENCE)) as Arc<dyn InventoryFeed>

@@ -5,7 +5,10 @@ use serde::Deserialize;
 use crate::shared::{
     app::App,
     host::room::{Message, Room, TriggerError, working},
-    operations::verify::continue_job,
+    operations::{
+        recommendations::refresh::{self, continue_refresh},
+        verify::continue_job,
+    },
 };
 
 pub(super) const ROOM: Room<App> =
@@ -14,12 +17,19 @@ pub(super) const ROOM: Room<App> =
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ContinueJobMessage {
+    /// Without it, a check of the store.
+    kind: Option<String>,
     job_id: String,
     slice: u32,
 }
 
 async fn handle(app: &App, message: Message) -> Result<(), TriggerError> {
     let body: ContinueJobMessage = serde_json::from_slice(&message.body)?;
-    continue_job(&app.shop, JobId::parse(&body.job_id)?, body.slice).await?;
+    let id = JobId::parse(&body.job_id)?;
+    match body.kind.as_deref() {
+        None => continue_job(&app.shop, id, body.slice).await?,
+        Some(refresh::KIND) => drop(continue_refresh(&app.shop, id, body.slice).await?),
+        Some(other) => return Err(format!("there is no job of the kind {other}").into()),
+    }
     Ok(())
 }

@@ -19,6 +19,7 @@ pub mod promo_use;
 pub mod promotions;
 pub mod publications;
 pub mod purchases;
+pub mod recommendations;
 pub mod rejected_updates;
 pub mod settings;
 pub mod stock;

@@ -10,6 +10,18 @@ use super::{
     overlay::LiveClick,
 };
 
+/// What whole sessions go to.
+pub trait Sessions {
+    /// One session: its clicks, oldest first, and when it ended, in seconds since 1970.
+    fn take(&mut self, ended: u32, clicks: &[Click<'_>]);
+}
+
+impl Sessions for Builder {
+    fn take(&mut self, ended: u32, clicks: &[Click<'_>]) {
+        self.add(ended, clicks.iter().copied());
+    }
+}
+
 /// Seconds without a click after which a session is over.
 pub const IDLE_SECONDS: u32 = 30 * 60;
 /// Clicks after which a session is no shopper.
@@ -25,7 +37,7 @@ struct Open {
     surplus: bool,
 }
 
-/// Puts clicks together and hands whole sessions to a builder.
+/// Puts clicks together and hands whole sessions on.
 #[derive(Debug, Default)]
 pub struct Assembler {
     open: HashMap<u64, Open>,
@@ -40,12 +52,12 @@ impl Assembler {
     }
 
     /// One click. The time moves on with the clicks; a click from long ago begins a session of its own.
-    pub fn add(&mut self, click: &LiveClick, builder: &mut Builder) {
+    pub fn add(&mut self, click: &LiveClick, sessions: &mut impl Sessions) {
         self.now = self.now.max(click.at);
         if let Some(open) = self.open.get(&click.session)
             && click.at.saturating_sub(open.newest) > IDLE_SECONDS
         {
-            self.close(click.session, builder);
+            self.close(click.session, sessions);
         }
         let open = self.open.entry(click.session).or_default();
         open.newest = open.newest.max(click.at);
@@ -55,12 +67,12 @@ impl Assembler {
             open.surplus = true;
         }
         if self.now - self.looked > IDLE_SECONDS || self.open.len() > OPEN_MAX {
-            self.close_idle(builder);
+            self.close_idle(sessions);
         }
     }
 
     /// Closes what is idle; if that is not enough, the idler half of all.
-    fn close_idle(&mut self, builder: &mut Builder) {
+    fn close_idle(&mut self, sessions: &mut impl Sessions) {
         self.looked = self.now;
         let mut since = self.now.saturating_sub(IDLE_SECONDS);
         if self.open.len() > OPEN_MAX {
@@ -68,29 +80,30 @@ impl Assembler {
             times.sort_unstable();
             since = since.max(times[times.len() / 2]);
         }
-        self.close_before(since, builder);
+        self.close_before(since, sessions);
     }
 
     /// All that is still open.
-    pub fn finish(mut self, builder: &mut Builder) {
-        self.close_before(u32::MAX, builder);
+    pub fn finish(mut self, sessions: &mut impl Sessions) {
+        self.close_before(u32::MAX, sessions);
     }
 
-    fn close_before(&mut self, since: u32, builder: &mut Builder) {
+    fn close_before(&mut self, since: u32, sessions: &mut impl Sessions) {
         let idle = self.open.iter().filter(|(_, it)| it.newest < since);
         let mut idle: Vec<(u32, u64)> = idle.map(|(session, it)| (it.newest, *session)).collect();
         // In an order that the clicks decide.
         idle.sort_unstable();
         for (_, session) in idle {
-            self.close(session, builder);
+            self.close(session, sessions);
         }
     }
 
-    fn close(&mut self, session: u64, builder: &mut Builder) {
+    fn close(&mut self, session: u64, sessions: &mut impl Sessions) {
         let Some(mut open) = self.open.remove(&session).filter(|it| !it.surplus) else { return };
         open.clicks.sort();
         open.clicks.dedup();
-        builder.add(open.newest, open.clicks.iter().map(|(_, item, kind)| Click { item, kind: *kind }));
+        let clicks: Vec<Click<'_>> = open.clicks.iter().map(|(_, item, kind)| Click { item, kind: *kind }).collect();
+        sessions.take(open.newest, &clicks);
     }
 }
 

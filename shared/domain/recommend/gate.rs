@@ -26,10 +26,14 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Whether the figures decide: there are enough clicks, and the live model is not too old to be kept.
+    pub const fn is_judged(&self) -> bool {
+        self.events >= EVENTS_MIN && self.live_age <= AGE_MAX_SECONDS
+    }
+
     pub fn verdict(&self) -> Verdict {
-        let judged = self.events >= EVENTS_MIN && self.live_age <= AGE_MAX_SECONDS;
         let worse = self.new_mrr * 1_000.0 < self.live_mrr * (1_000.0 - LOSS_MAX_THOUSANDTHS);
-        if judged && worse { Verdict::Worse } else { Verdict::Published }
+        if self.is_judged() && worse { Verdict::Worse } else { Verdict::Published }
     }
 }
 

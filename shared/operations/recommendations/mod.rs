@@ -7,6 +7,7 @@ mod ask;
 mod disk;
 mod fetch;
 mod keeper;
+pub mod refresh;
 mod serving;
 
 use std::{
@@ -48,6 +49,8 @@ pub use serving::Why;
 pub const MODEL: &str = "recommend/model";
 pub const FIRST: &str = "recommend/first";
 
+/// Days of clicks that a model is made of, unless it is said.
+const DAYS: u16 = 30;
 /// What a request has for everything that it waits for.
 const DEADLINE: Duration = Duration::from_millis(400);
 /// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
@@ -58,6 +61,8 @@ const PICKS_MIN: usize = 30;
 
 /// What recommends in this process: nothing until the first question, which begins to look for a model.
 pub struct Recommender {
+    /// Days of clicks that a model is made of.
+    pub days: u16,
     held: Option<Arc<Held>>,
     wanted: mpsc::Sender<()>,
     /// For the keeper, which takes it with the first question.
@@ -79,7 +84,7 @@ impl Recommender {
     fn new(held: Option<Arc<Held>>) -> Recommender {
         // One wish is as good as many.
         let (wanted, unheard) = mpsc::channel(1);
-        Recommender { held, wanted, unheard: Mutex::new(Some(unheard)), ready_by: Mutex::new(None) }
+        Recommender { days: DAYS, held, wanted, unheard: Mutex::new(Some(unheard)), ready_by: Mutex::new(None) }
     }
 
     /// What answers now. Wakes the keeper if there may be something new.

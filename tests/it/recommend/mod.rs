@@ -1,6 +1,9 @@
 //! Recommendations in the shop: the room, the models that a process finds and fetches, and how they are made.
 mod models;
+mod planted;
+mod refresh;
 mod rooms;
+mod shoppers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +11,7 @@ use bytes::Bytes;
 use offpeak::{
     functions::ROOMS,
     shared::{
-        adapters::{memory_cache::MemoryCache, system::RandomIds},
+        adapters::{memory::MemoryDocuments, memory_cache::MemoryCache, system::RandomIds},
         app::App,
         host::{
             limits::Limits,
@@ -20,7 +23,7 @@ use offpeak::{
             publications::{Publication, publish},
             recommendations::{Cadence, MODEL, Recommender},
         },
-        ports::{Ports, cache::Cache, objects::ObjectName},
+        ports::{Ports, cache::Cache, clock::Clock, objects::ObjectName},
     },
 };
 use offpeak_domain::recommend::{Builder, Click, Kind, Params, Stage};
@@ -31,6 +34,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     catalogue::stand::{Nowhere, Stand},
+    documents_contract::HandClock,
     shop::PATIENCE,
 };
 
@@ -53,16 +57,24 @@ const AT_ONCE: Cadence = Cadence { model: Duration::ZERO, last_hour: Duration::Z
 pub(super) struct Goods {
     pub(super) stand: Stand,
     pub(super) ports: Ports,
+    pub(super) clock: Arc<HandClock>,
     pub(super) folder: TempDir,
 }
 
 impl Goods {
     pub(super) async fn new() -> Goods {
-        let stand = Stand::new();
-        stand.load(GOODS).await;
+        Goods::of(GOODS).await
+    }
+
+    /// A shop that sells this.
+    pub(super) async fn of(list: &str) -> Goods {
+        let clock = HandClock::new();
+        let documents = Arc::new(MemoryDocuments::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        let stand = Stand::on(documents, Arc::clone(&clock) as Arc<dyn Clock>);
+        stand.load(list).await;
         let cache = Arc::new(MemoryCache::new(Arc::clone(&stand.ports.clock))) as Arc<dyn Cache>;
         let ports = Ports { ids: Arc::new(RandomIds), cache, ..stand.ports.clone() };
-        Goods { stand, ports, folder: tempfile::tempdir().unwrap() }
+        Goods { stand, ports, clock, folder: tempfile::tempdir().unwrap() }
     }
 
     /// A process of this shop.
@@ -71,9 +83,14 @@ impl Goods {
     }
 
     pub(super) async fn open_with(&self, ports: Ports) -> Server {
+        Server::start(self.shop(ports)).await
+    }
+
+    /// What a process of this shop works with.
+    pub(super) fn shop(&self, ports: Ports) -> Shop {
         let mut shop = Shop::new(ports);
         shop.recommender = Recommender::in_folder(self.folder.path().to_owned(), AT_ONCE);
-        Server::start(shop).await
+        shop
     }
 
     pub(super) async fn publish(&self, series: &str, file: Vec<u8>) -> String {

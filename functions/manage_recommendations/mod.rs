@@ -1,0 +1,22 @@
+//! `GET /api/v1/manage/recommendations`: how the model of recommendations was made the last time, and which one answers.
+use offpeak_domain::code::Code;
+
+use crate::shared::{
+    app::App,
+    host::{
+        call::Call,
+        problem::Problem,
+        reply::Reply,
+        room::{Room, answering},
+    },
+    operations::recommendations::refresh::last_refresh,
+};
+
+pub(super) const ROOM: Room<App> =
+    Room::http("manage_recommendations", include_str!("function.json")).get(|app, call| answering(handle(app, call)));
+
+async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
+    app.staff(&call, "read_reports").await?;
+    let last = last_refresh(&app.shop).await?;
+    Reply::ok(&last.ok_or_else(|| Problem::new(Code::NotFound, "No model was made yet."))?.value)
+}

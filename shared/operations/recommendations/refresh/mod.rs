@@ -1,0 +1,270 @@
+//! Makes the model anew from what was clicked in the last days, in steps, each of which a process can do before its time
+//! is over; how far a run has come stands in one document.
+//!
+//! What must stay true: a model is published whole or not at all; one that recommends worse is held back; a run that ends
+//! anywhere is begun anew by the next tick, and of two runs at once one goes on.
+mod archive;
+mod learn;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use offpeak_domain::{ids::JobId, recommend::Verdict};
+use serde_json::json;
+use time::Duration;
+use tokio::{task::JoinError, time::Instant};
+
+use self::archive::Source;
+use super::{FIRST, MODEL};
+use crate::shared::{
+    documents::{
+        Seen,
+        clicks::day::BadDay,
+        recommendations::{PublishedModel, Refresh, RefreshOutcome, RefreshPhase, read_refresh, write_refresh},
+    },
+    operations::{
+        Shop,
+        clicks::{ClicksError, live},
+        destinations,
+        publications::{self, PublishError, publish},
+        sha256,
+    },
+    ports::{
+        Ports,
+        bus::{BusError, Message},
+        chain,
+        documents::{ETag, StoreError},
+        objects::{ObjectError, ObjectName, ObjectNameError},
+    },
+};
+
+/// What a message says that asks for the next step.
+pub const KIND: &str = "refresh_recommendations";
+/// Begun later than this, a step is left to a message: an invocation has 100 s, and a step may need most of them.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(15);
+/// A run that did nothing for so long is dead.
+const STILL_MAX: Duration = Duration::minutes(10);
+/// Models before the current one that stay.
+const KEPT: usize = 2;
+/// Bytes that are handed over at once.
+const CHUNK: usize = 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error(transparent)]
+    Name(#[from] ObjectNameError),
+    #[error(transparent)]
+    Clicks(#[from] ClicksError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("the day {0} is refused")]
+    Day(ObjectName, #[source] BadDay),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("a step was cut short")]
+    Ended(#[from] JoinError),
+}
+
+/// Begins a run, unless one is under way, and does what there is time for.
+///
+/// # Errors
+/// [`RefreshError`]; it stands in the document as well.
+pub async fn refresh(shop: &Shop) -> Result<Option<Refresh>, RefreshError> {
+    let ports = &shop.ports;
+    let now = ports.clock.now();
+    let before = read_refresh(ports.documents.as_ref()).await?;
+    let is_alive =
+        |it: &Refresh| it.phase != RefreshPhase::Done && it.failure.is_none() && now - it.updated_at < STILL_MAX;
+    if before.as_ref().is_some_and(|it| is_alive(&it.value)) {
+        return Ok(None);
+    }
+    let (etag, published) = before.map_or((None, None), |it| (Some(it.etag), it.value.published));
+    let begun = Refresh {
+        job_id: JobId::new(ports.ids.ulid()).to_string(),
+        phase: RefreshPhase::Pack,
+        slices: 0,
+        started_at: now,
+        updated_at: now,
+        sources: None,
+        judged: None,
+        outcome: None,
+        failure: None,
+        published,
+    };
+    match write_refresh(ports.documents.as_ref(), &begun, etag.as_ref()).await {
+        Ok(etag) => drive(shop, begun, etag).await,
+        Err(StoreError::Changed { .. } | StoreError::Exists { .. }) => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Does what a message asks for; an older one does nothing.
+///
+/// # Errors
+/// As [`refresh`]: the message should come again.
+pub async fn continue_refresh(shop: &Shop, id: JobId, slice: u32) -> Result<Option<Refresh>, RefreshError> {
+    let Some(Seen { value: run, etag }) = last_refresh(shop).await? else { return Ok(None) };
+    if run.job_id != id.to_string() || run.slices > slice || run.phase == RefreshPhase::Done {
+        return Ok(None);
+    }
+    drive(shop, Refresh { failure: None, ..run }, etag).await
+}
+
+/// How the last run went, or how far this one is.
+///
+/// # Errors
+/// As the store's.
+pub async fn last_refresh(shop: &Shop) -> Result<Option<Seen<Refresh>>, StoreError> {
+    read_refresh(shop.ports.documents.as_ref()).await
+}
+
+/// Step by step, as long as there is time. `None`: another one is on it.
+async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag) -> Result<Option<Refresh>, RefreshError> {
+    let begun = Instant::now();
+    while run.phase != RefreshPhase::Done {
+        if begun.elapsed() > AT_ONCE {
+            shop.ports.bus.send(&next_message(&run)).await?;
+            break;
+        }
+        // On the heap: it holds all that a step works with.
+        let failed = step(shop, &mut run).boxed().await.err();
+        run.slices += 1;
+        run.updated_at = shop.ports.clock.now();
+        run.failure = failed.as_ref().map(|it| chain(it));
+        match write_refresh(shop.ports.documents.as_ref(), &run, Some(&etag)).await {
+            Ok(written) => etag = written,
+            Err(StoreError::Changed { .. }) => return Ok(None),
+            Err(err) => return Err(failed.unwrap_or(err.into())),
+        }
+        if let Some(err) = failed {
+            return Err(err);
+        }
+    }
+    Ok(Some(run))
+}
+
+async fn step(shop: &Shop, run: &mut Refresh) -> Result<(), RefreshError> {
+    let (ports, days) = (&shop.ports, shop.recommender.days);
+    match run.phase {
+        RefreshPhase::Pack => {
+            if !archive::pack_one(ports, days).await? {
+                look_at_sources(ports, days, run).await?;
+            }
+        }
+        RefreshPhase::Judge => judge(ports, days, run).await?,
+        RefreshPhase::Publish => publish_model(ports, days, run).await?,
+        RefreshPhase::Prune => {
+            prune(ports, days).await?;
+            run.phase = RefreshPhase::Done;
+        }
+        RefreshPhase::Done => {}
+    }
+    Ok(())
+}
+
+fn fingerprint(sources: &[Source]) -> String {
+    sha256(&sources.iter().map(|it| it.name().as_str()).collect::<Vec<_>>().join("\n"))
+}
+
+/// Where nobody clicked since, there is nothing to learn.
+async fn look_at_sources(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), RefreshError> {
+    let sources = archive::sources(ports, days).await?;
+    let fingerprint = fingerprint(&sources);
+    let is_known = run.published.as_ref().is_some_and(|it| it.sources == fingerprint);
+    run.sources = Some(fingerprint);
+    if is_known || sources.is_empty() {
+        run.outcome = Some(RefreshOutcome::Unchanged);
+        run.phase = RefreshPhase::Prune;
+    } else {
+        run.phase = RefreshPhase::Judge;
+    }
+    Ok(())
+}
+
+async fn judge(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), RefreshError> {
+    run.phase = RefreshPhase::Publish;
+    let Some(live) = learn::live_model(ports).await? else { return Ok(()) };
+    let (judged, comparison) = learn::judge(ports, archive::sources(ports, days).await?, live).await?;
+    run.judged = Some(judged);
+    if comparison.verdict() == Verdict::Worse {
+        let (new, live) = (comparison.new_mrr, comparison.live_mrr);
+        tracing::warn!(model.new = new, model.live = live, "A new model is held back: it recommends worse.");
+        run.outcome = Some(RefreshOutcome::HeldBack);
+        run.phase = RefreshPhase::Prune;
+    }
+    Ok(())
+}
+
+async fn publish_model(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), RefreshError> {
+    let begun = Instant::now();
+    let sources = archive::sources(ports, days).await?;
+    let of = fingerprint(&sources);
+    let built = learn::build(ports, sources).await?;
+    run.phase = RefreshPhase::Prune;
+    let published = match put(ports, FIRST, &built.first).await {
+        Ok(_) => put(ports, MODEL, &built.whole).await,
+        Err(err) => Err(err),
+    };
+    let version = match published {
+        Ok(version) => version,
+        Err(PublishError::Overtaken(_)) => {
+            run.outcome = Some(RefreshOutcome::Overtaken);
+            return Ok(());
+        }
+        Err(err) => {
+            run.phase = RefreshPhase::Publish;
+            return Err(err.into());
+        }
+    };
+    let (clicks, sessions, items) = (built.clicks, built.sessions, built.items);
+    tracing::info!(model.version = version, sessions, items, clicks, "A model of {sessions} sessions is published.");
+    run.outcome = Some(RefreshOutcome::Published);
+    run.published = Some(PublishedModel {
+        version,
+        at: ports.clock.now(),
+        sources: of,
+        days,
+        clicks,
+        sessions,
+        items,
+        bytes: built.whole.len() as u64,
+        seconds: begun.elapsed().as_secs(),
+    });
+    Ok(())
+}
+
+/// Answers the version.
+async fn put(ports: &Ports, series: &str, file: &Bytes) -> Result<String, PublishError> {
+    let mut publishing = publish(ports, &ObjectName::parse(series)?).await?;
+    for from in (0..file.len()).step_by(CHUNK) {
+        publishing.write(file.slice(from..file.len().min(from + CHUNK))).await?;
+    }
+    let publication = publishing.finish().await?;
+    Ok(publication.object.as_str().rsplit('/').next().unwrap_or_default().to_owned())
+}
+
+async fn prune(ports: &Ports, days: u16) -> Result<(), RefreshError> {
+    for series in [FIRST, MODEL] {
+        publications::prune(ports, &ObjectName::parse(series)?, KEPT).await?;
+    }
+    live::prune(ports).await?;
+    let removed = archive::prune(ports, days).await?;
+    if removed > 0 {
+        tracing::info!(event.count = removed, "Removed {removed} objects of clicks that were too old.");
+    }
+    Ok(())
+}
+
+fn next_message(run: &Refresh) -> Message {
+    Message {
+        destination: destinations::JOBS.to_owned(),
+        id: format!("{}-{}", run.job_id, run.slices),
+        session: None,
+        subject: "job.continue".to_owned(),
+        scheduled: None,
+        body: json!({ "kind": KIND, "jobId": run.job_id, "slice": run.slices }).to_string(),
+    }
+}
