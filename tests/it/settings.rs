@@ -16,38 +16,16 @@ use crate::{
 };
 
 /// Nobody listens there.
-const NOWHERE: &str = "127.0.0.1:9";
+pub(crate) const NOWHERE: &str = "127.0.0.1:9";
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
-/// All that must be said in Azure; the rest has defaults. No dependency is there.
-const COMPLETE: [(&str, &str); 20] = [
-    ("OFFPEAK_STORE", "cosmos"),
-    ("OFFPEAK_COSMOS_ENDPOINT", "https://127.0.0.1:9/"),
-    ("OFFPEAK_BUS", "servicebus"),
-    ("OFFPEAK_BUS_ENDPOINT", "https://127.0.0.1:9"),
-    ("OFFPEAK_HUB", "eventhubs"),
-    ("OFFPEAK_HUB_ENDPOINT", "https://127.0.0.1:9"),
-    ("OFFPEAK_CACHE", "redis"),
-    ("OFFPEAK_REDIS_URL", "rediss://127.0.0.1:9"),
-    ("OFFPEAK_FORWARDED_HOPS", "2"),
-    ("OFFPEAK_OBJECTS", "azure"),
-    ("OFFPEAK_OBJECTS_ENDPOINT", "https://127.0.0.1:9/"),
-    ("OFFPEAK_PAYMENTS", "stripe"),
-    ("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"),
-    ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1"),
-    ("OFFPEAK_IDENTITY", "oidc"),
-    ("OFFPEAK_IDENTITY_ISSUER", "https://127.0.0.1:9/tenant/v2.0"),
-    ("OFFPEAK_IDENTITY_AUDIENCE", "offpeak"),
-    ("OFFPEAK_MAIL", "smtp"),
-    ("OFFPEAK_MAIL_FROM", "Shop <shop@example.com>"),
-    ("OFFPEAK_SMTP_HOST", "127.0.0.1"),
-];
-
-fn complete() -> Vec<(String, String)> {
-    COMPLETE.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+/// All that must be said in Azure, and no dependency is there.
+pub(crate) fn complete() -> Vec<(String, String)> {
+    let lines = include_str!("fixtures/azure.env").lines().filter_map(|it| it.split_once('='));
+    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// With these settings and nothing else.
-fn handler(settings: &[(String, String)]) -> Command {
+pub(crate) fn handler(settings: &[(String, String)]) -> Command {
     let mut command = Command::new(given::path(given::STAGE).join("handler"));
     command.env_clear().envs(settings.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     command
@@ -81,9 +59,10 @@ impl Drop for Serving {
 
 #[test]
 fn each_setting_that_is_missing_is_named_and_nothing_starts() {
-    for (missing, _) in COMPLETE.iter().chain([&(PORT, "")]) {
-        let mut settings = complete();
-        settings.push((PORT.to_owned(), free_port().to_string()));
+    let mut all = complete();
+    all.push((PORT.to_owned(), free_port().to_string()));
+    for (missing, _) in &all {
+        let mut settings = all.clone();
         settings.retain(|(name, _)| name != missing);
         let Output { status, stderr, .. } = handler(&settings).output().unwrap();
         let text = String::from_utf8(stderr).unwrap();

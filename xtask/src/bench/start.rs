@@ -15,29 +15,9 @@ use crate::failure::Failure;
 /// The least that Node can be asked to do; the port is its argument.
 const NODE: &str = "require('http').createServer((q,s)=>s.end('ok')).listen(+process.argv[1],'127.0.0.1')";
 
-/// Every dependency in Azure, and none of them there. `live` asks for none, as a warm-up does.
-const IN_AZURE: [(&str, &str); 20] = [
-    ("OFFPEAK_STORE", "cosmos"),
-    ("OFFPEAK_COSMOS_ENDPOINT", "https://127.0.0.1:9/"),
-    ("OFFPEAK_BUS", "servicebus"),
-    ("OFFPEAK_BUS_ENDPOINT", "https://127.0.0.1:9"),
-    ("OFFPEAK_HUB", "eventhubs"),
-    ("OFFPEAK_HUB_ENDPOINT", "https://127.0.0.1:9"),
-    ("OFFPEAK_CACHE", "redis"),
-    ("OFFPEAK_REDIS_URL", "rediss://127.0.0.1:9"),
-    ("OFFPEAK_OBJECTS", "azure"),
-    ("OFFPEAK_OBJECTS_ENDPOINT", "https://127.0.0.1:9/"),
-    ("OFFPEAK_FORWARDED_HOPS", "2"),
-    ("OFFPEAK_PAYMENTS", "stripe"),
-    ("OFFPEAK_STRIPE_SECRET_KEY", "sk_test_1"),
-    ("OFFPEAK_STRIPE_WEBHOOK_SECRETS", "whsec_1"),
-    ("OFFPEAK_IDENTITY", "oidc"),
-    ("OFFPEAK_IDENTITY_ISSUER", "https://127.0.0.1:9/tenant/v2.0"),
-    ("OFFPEAK_IDENTITY_AUDIENCE", "offpeak"),
-    ("OFFPEAK_MAIL", "smtp"),
-    ("OFFPEAK_MAIL_FROM", "Shop <shop@example.com>"),
-    ("OFFPEAK_SMTP_HOST", "127.0.0.1"),
-];
+/// Every dependency in Azure, and none of them there.
+const IN_AZURE: &str = include_str!("../../../tests/it/fixtures/azure.env");
+/// Asks for no dependency, as a warm-up does.
 const LIVE: &str = "/api/health/live";
 
 /// Starts with the embedded adapters beside starts with Azure's.
@@ -46,7 +26,8 @@ pub(super) fn unreachable(program: &Path, data: &Path, effort: Effort, table: &m
     for turn in 0..=effort.starts {
         let here = timed(program, LIVE, |command, port| environment(command, data, port))?;
         let there = timed(program, LIVE, |command, port| {
-            command.env_clear().envs(IN_AZURE).env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
+            let settings = IN_AZURE.lines().filter_map(|it| it.split_once('='));
+            command.env_clear().envs(settings).env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
         })?;
         if turn > 0 {
             embedded.push(here);
