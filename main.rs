@@ -5,6 +5,7 @@ use offpeak::{
     functions::ROOMS,
     shared::{
         app::App,
+        check_cli,
         config::Config,
         host::{limits::Limits, problem::chain, server, table::Table},
         import_cli,
@@ -16,6 +17,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The route prefix of `host.json`; the tidy test compares.
 const ROUTE_PREFIX: &str = "api";
+const CHECK: &str = "--check";
 /// After a crash the host starts us again on the same port, which the dead process may still hold.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -32,18 +34,23 @@ fn main() -> ExitCode {
 
 fn start() -> Result<u8, String> {
     let config = Config::from_env().map_err(|faults| faults.to_string())?;
-    telemetry::init(&config.log);
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next();
+    // The table of a check is all that it says.
+    if command.as_deref() != Some(OsStr::new(CHECK)) {
+        telemetry::init(&config.log);
+    }
     // One TLS implementation for every client; chosen before any is made.
     let provider = rustls::crypto::aws_lc_rs::default_provider().install_default();
     provider.map_err(|_| "a TLS provider was installed before main".to_owned())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|err| err.to_string())?;
-    let mut arguments = std::env::args_os().skip(1);
-    let Some(command) = arguments.next() else { return runtime.block_on(serve(config)) };
+    let Some(command) = command else { return runtime.block_on(serve(config)) };
     let app = App::build(&config).map_err(|err| chain(&err))?;
     match command.to_str() {
+        Some(CHECK) => Ok(runtime.block_on(check_cli::run(&app, &mut std::io::stdout()))),
         Some("import") => Ok(runtime.block_on(import_cli::run(&app.shop.ports, arguments, &mut std::io::stdout()))),
         Some("resend") => runtime.block_on(resend(&app.shop, arguments.next().as_deref().and_then(OsStr::to_str))),
-        _ => Err(format!("{} is not a subcommand; there are `import` and `resend`", command.display())),
+        _ => Err(format!("{} is not a subcommand; there are `{CHECK}`, `import` and `resend`", command.display())),
     }
 }
 

@@ -53,6 +53,7 @@ use crate::shared::{
         mail::Mail,
         objects::Objects,
         payments::Payments,
+        reach::Reach,
     },
 };
 
@@ -67,7 +68,32 @@ pub struct App {
     /// Where another system publishes what is on the shelves, if it does.
     pub inventory: Option<Arc<dyn InventoryFeed>>,
     pub rate_limits: Option<RateLimits>,
+    /// What the settings name, for a check.
+    pub dependencies: Vec<Dependency>,
     identity: Arc<dyn Identity>,
+}
+
+/// What a check asks.
+pub struct Dependency {
+    pub name: &'static str,
+    /// As the settings call it.
+    pub adapter: &'static str,
+    /// What says where it is and who asks.
+    pub settings: &'static str,
+    pub reach: Arc<dyn Reach>,
+}
+
+/// Notes each adapter that is made.
+#[derive(Default)]
+struct Dependencies(Vec<Dependency>);
+
+impl Dependencies {
+    fn made<A: Reach + 'static>(&mut self, it: A, [name, adapter, settings]: [&'static str; 3]) -> Arc<A> {
+        let it = Arc::new(it);
+        let reach = Arc::clone(&it) as Arc<dyn Reach>;
+        self.0.push(Dependency { name, adapter, settings, reach });
+        it
+    }
 }
 
 /// What a client may send, and how many proxies of ours stand between it and us.
@@ -110,27 +136,31 @@ impl App {
         let client = HttpClient::default();
         let feed_client = client.clone();
         let clock = Arc::new(SystemClock);
+        let mut all = Dependencies::default();
         let ports = Ports {
-            documents: documents(&config.store, clock.clone())?,
-            bus: bus(&config.bus, &client)?,
-            hub: hub(&config.hub, &client, clock.clone())?,
-            cache: cache(&config.cache, clock.clone())?,
-            payments: payments(&config.payments, &client)?,
-            mail: mail(&config.mail, clock.clone())?,
-            objects: objects(&config.objects, &client),
+            documents: documents(&mut all, &config.store, clock.clone())?,
+            bus: bus(&mut all, &config.bus, &client)?,
+            hub: hub(&mut all, &config.hub, &client, clock.clone())?,
+            cache: cache(&mut all, &config.cache, clock.clone())?,
+            payments: payments(&mut all, &config.payments, &client)?,
+            mail: mail(&mut all, &config.mail, clock.clone())?,
+            objects: objects(&mut all, &config.objects, &client),
             taxes: Arc::new(TaxHttp::new(client.clone(), tax_http::PATIENCE)),
             clock,
             ids: Arc::new(RandomIds),
         };
         let IdentityConfig::Oidc { issuer, audience } = &config.identity;
-        let identity = Arc::new(Oidc::new(client, issuer.as_str(), audience));
+        let identity = Oidc::new(client, issuer.as_str(), audience);
+        let identity = all.made(identity, ["identity", "oidc", "OFFPEAK_IDENTITY_ISSUER"]);
         let mut shop = Shop::new(ports);
         shop.recommender = Recommender::in_folder(config.recommendations.folder.clone(), Cadence::default());
         shop.recommender.days = config.recommendations.days;
         let mut app = App::new(shop, identity);
         app.inventory = config.inventory.clone().map(|url| {
-            Arc::new(InventoryHttp::new(feed_client, url, inventory_http::PATIENCE)) as Arc<dyn InventoryFeed>
+            let feed = InventoryHttp::new(feed_client, url, inventory_http::PATIENCE);
+            all.made(feed, ["inventory", "http", "OFFPEAK_INVENTORY_URL"]) as Arc<dyn InventoryFeed>
         });
+        app.dependencies = all.0;
         app.rate_limits = config.rate_limits.map(|it| RateLimits {
             per_minute: PerMinute { read: it.read, write: it.write, guess: it.guess },
             hops: it.hops,
@@ -140,7 +170,7 @@ impl App {
 
     /// From parts that are made already.
     pub fn new(shop: Shop, identity: Arc<dyn Identity>) -> App {
-        App { shop, inventory: None, rate_limits: None, identity }
+        App { shop, inventory: None, rate_limits: None, dependencies: Vec::new(), identity }
     }
 
     /// The shopper who has signed in; groups stand as roles `group:NAME` in the token.
@@ -176,45 +206,64 @@ impl App {
     }
 }
 
-fn payments(config: &PaymentsConfig, client: &HttpClient) -> Result<Arc<dyn Payments>, AppError> {
+fn payments(
+    all: &mut Dependencies,
+    config: &PaymentsConfig,
+    client: &HttpClient,
+) -> Result<Arc<dyn Payments>, AppError> {
     match config {
         PaymentsConfig::Sandbox { url, secret } => {
             let sandbox = SandboxPayments::new(client.clone(), url, &secret.0);
-            Ok(Arc::new(sandbox.map_err(AppError::Setting)?))
+            Ok(all.made(sandbox.map_err(AppError::Setting)?, ["payments", "sandbox", "OFFPEAK_PAYMENTS_URL"]))
         }
         PaymentsConfig::Stripe { url, key, secrets } => {
             let secrets = secrets.iter().map(|it| it.0.clone()).collect();
-            Ok(Arc::new(Stripe::new(client.clone(), url, &key.0, secrets).map_err(AppError::Setting)?))
+            let stripe = Stripe::new(client.clone(), url, &key.0, secrets).map_err(AppError::Setting)?;
+            Ok(all.made(stripe, ["payments", "stripe", "OFFPEAK_STRIPE_SECRET_KEY"]))
         }
     }
 }
 
-fn documents(config: &StoreConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Documents>, AppError> {
+fn documents(
+    all: &mut Dependencies,
+    config: &StoreConfig,
+    clock: Arc<SystemClock>,
+) -> Result<Arc<dyn Documents>, AppError> {
     match config {
-        StoreConfig::Sqlite { file } => Ok(Arc::new(SqliteDocuments::open(file, clock)?)),
+        StoreConfig::Sqlite { file } => {
+            Ok(all.made(SqliteDocuments::open(file, clock)?, ["documents", "sqlite", "OFFPEAK_DATA"]))
+        }
         StoreConfig::Cosmos { endpoint, database, regions, key, client_id } => {
             let credential = match key {
                 Some(key) => Credential::Key(key.0.clone()),
                 None => Credential::ManagedIdentity { client_id: client_id.clone() },
             };
             let (endpoint, database, regions) = (endpoint.clone(), database.clone(), regions.clone());
-            Ok(Arc::new(CosmosDocuments::new(Account { endpoint, database, regions, credential }, clock)))
+            let documents = CosmosDocuments::new(Account { endpoint, database, regions, credential }, clock);
+            Ok(all.made(documents, ["documents", "cosmos", "OFFPEAK_COSMOS_ENDPOINT"]))
         }
     }
 }
 
-fn bus(config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {
+fn bus(all: &mut Dependencies, config: &BusConfig, client: &HttpClient) -> Result<Arc<dyn Bus>, AppError> {
     let BusConfig::ServiceBus { endpoint, access } = config;
     let access = access_to(Broker::ServiceBus, access)?;
     let bus = ServiceBus::new(client.clone(), endpoint.as_str(), access, service_bus::PATIENCE);
-    Ok(Arc::new(bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?))
+    let bus = bus.map_err(|err| AppError::Setting(format!("OFFPEAK_BUS_ENDPOINT: {err}")))?;
+    Ok(all.made(bus, ["bus", "servicebus", "OFFPEAK_BUS_ENDPOINT"]))
 }
 
-fn hub(config: &HubConfig, client: &HttpClient, clock: Arc<SystemClock>) -> Result<Arc<dyn Hub>, AppError> {
+fn hub(
+    all: &mut Dependencies,
+    config: &HubConfig,
+    client: &HttpClient,
+    clock: Arc<SystemClock>,
+) -> Result<Arc<dyn Hub>, AppError> {
     let HubConfig::EventHubs { endpoint, access } = config;
     let access = access_to(Broker::EventHubs, access)?;
     let hub = EventHubs::new(client.clone(), endpoint.clone(), access, clock, event_hubs::PATIENCE);
-    Ok(Arc::new(hub.map_err(|err| AppError::Setting(format!("OFFPEAK_HUB_ENDPOINT: {err}")))?))
+    let hub = hub.map_err(|err| AppError::Setting(format!("OFFPEAK_HUB_ENDPOINT: {err}")))?;
+    Ok(all.made(hub, ["hub", "eventhubs", "OFFPEAK_HUB_ENDPOINT"]))
 }
 
 fn access_to(broker: Broker, access: &BrokerAccess) -> Result<Access, AppError> {
@@ -228,8 +277,9 @@ fn access_to(broker: Broker, access: &BrokerAccess) -> Result<Access, AppError> 
     }
 }
 
-fn cache(config: &CacheConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Cache>, AppError> {
+fn cache(all: &mut Dependencies, config: &CacheConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Cache>, AppError> {
     let (url, cluster, authority, identity) = match config {
+        // What is within this process needs no check.
         CacheConfig::None => return Ok(Arc::new(NoCache)),
         CacheConfig::Memory => return Ok(Arc::new(MemoryCache::new(clock))),
         CacheConfig::Redis { url, cluster, authority, identity } => (url, *cluster, authority, identity),
@@ -241,35 +291,39 @@ fn cache(config: &CacheConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Cache>
     let authority = authority.as_ref().map(read).transpose()?;
     let access = redis_cache::Access { url: url.0.clone(), cluster, authority, identity };
     let cache = RedisCache::new(&access, clock);
-    Ok(Arc::new(cache.map_err(|err| AppError::Setting(format!("OFFPEAK_REDIS_URL: {}", chain(&err))))?))
+    let cache = cache.map_err(|err| AppError::Setting(format!("OFFPEAK_REDIS_URL: {}", chain(&err))))?;
+    Ok(all.made(cache, ["cache", "redis", "OFFPEAK_REDIS_URL"]))
 }
 
-fn mail(config: &MailConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Mail>, AppError> {
+fn mail(all: &mut Dependencies, config: &MailConfig, clock: Arc<SystemClock>) -> Result<Arc<dyn Mail>, AppError> {
     let sender = |from: &str| Sender::parse(from).map_err(|err| AppError::Setting(format!("OFFPEAK_MAIL_FROM: {err}")));
     match config {
         MailConfig::Files { folder, from } => {
-            Ok(Arc::new(MailFiles::new(folder.clone(), sender(from)?, clock, mail_files::PATIENCE)))
+            let files = MailFiles::new(folder.clone(), sender(from)?, clock, mail_files::PATIENCE);
+            Ok(all.made(files, ["mail", "files", "OFFPEAK_DATA"]))
         }
         MailConfig::Smtp { host, port, security, credentials, from } => {
             let security = Security::parse(security)
                 .ok_or_else(|| AppError::Setting("OFFPEAK_SMTP_SECURITY is not known".to_owned()))?;
             let credentials = credentials.clone().map(|(user, password)| (user, password.0));
             let relay = Relay { host: host.clone(), port: *port, security, credentials };
-            Ok(Arc::new(Smtp::new(relay, sender(from)?, clock, smtp::PATIENCE)))
+            let smtp = Smtp::new(relay, sender(from)?, clock, smtp::PATIENCE);
+            Ok(all.made(smtp, ["mail", "smtp", "OFFPEAK_SMTP_HOST"]))
         }
     }
 }
 
-fn objects(config: &ObjectsConfig, client: &HttpClient) -> Arc<dyn Objects> {
-    let place = match config.clone() {
-        ObjectsConfig::Folder { folder } => Place::Folder(folder),
+fn objects(all: &mut Dependencies, config: &ObjectsConfig, client: &HttpClient) -> Arc<dyn Objects> {
+    let (place, called) = match config.clone() {
+        ObjectsConfig::Folder { folder } => (Place::Folder(folder), ["objects", "folder", "OFFPEAK_DATA"]),
         ObjectsConfig::Azure { endpoint, container, key, client_id, identity } => {
             let credential = match key {
                 Some(key) => object_storage::Credential::Key(key.0),
                 None => object_storage::Credential::ManagedIdentity { client_id, endpoint: identity },
             };
-            Place::Azure(object_storage::Account { endpoint, container, credential })
+            let account = object_storage::Account { endpoint, container, credential };
+            (Place::Azure(account), ["objects", "azure", "OFFPEAK_OBJECTS_ENDPOINT"])
         }
     };
-    Arc::new(StoredObjects::new(place, client.clone(), object_storage::PATIENCE))
+    all.made(StoredObjects::new(place, client.clone(), object_storage::PATIENCE), called)
 }

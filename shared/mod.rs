@@ -2,6 +2,7 @@
 //! operations -> documents -> ports -> domain; adapters -> ports, config; app names the adapters.
 pub mod adapters;
 pub mod app;
+pub mod check_cli;
 pub mod config;
 pub mod documents;
 pub mod host;

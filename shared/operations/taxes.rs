@@ -5,14 +5,18 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 use offpeak_domain::{
-    address::Destination, offer::Offer, pricing::PricingError, quantity::Quantity, store::StoreSettings,
-    tax::ProvidedTaxes,
+    address::Destination, money::Money, offer::Offer, pricing::PricingError, quantity::Quantity, sku::Sku,
+    store::StoreSettings, tax::ProvidedTaxes,
 };
 
 use super::sha256;
-use crate::shared::ports::{
-    chain,
-    taxes::{TaxQuestion, TaxedLine, Taxes, TaxesUnavailable},
+use crate::shared::{
+    documents::{Seen, settings::read_settings},
+    ports::{
+        Ports, chain,
+        reach::Unreached,
+        taxes::{TaxQuestion, TaxedLine, Taxes, TaxesUnavailable},
+    },
 };
 
 /// How long an answer holds: the checkout's page and its completion ask the same.
@@ -125,6 +129,27 @@ impl TaxDesk {
     }
 }
 
+/// Asks the store's tax service, if one is known of, about a basket that nobody buys; answers whether there is.
+///
+/// # Errors
+/// As the service's.
+pub async fn reach(ports: &Ports) -> Result<bool, Unreached> {
+    // That a store cannot be read is said of the store.
+    let Ok(Some(Seen { value: settings, .. })) = read_settings(ports.documents.as_ref()).await else {
+        return Ok(false);
+    };
+    let Some(provider) = &settings.tax_provider else { return Ok(false) };
+    let amount = Money::new(100, settings.currency);
+    let question = TaxQuestion {
+        currency: settings.currency,
+        prices_include_tax: settings.prices_include_tax,
+        destination: Destination::country(settings.home),
+        lines: vec![TaxedLine { sku: Sku::parse("CHECK")?, class: "standard".to_owned(), units: 1, amount }],
+        shipping: None,
+    };
+    Ok(ports.taxes.rates(&provider.url, &question).await.map(|_| true)?)
+}
+
 fn key(url: &str, question: &TaxQuestion) -> String {
     sha256(&format!("{url}\n{question:?}"))
 }
@@ -137,7 +162,7 @@ fn asked<'a>(
     let Some(provider) = settings.tax_provider.as_ref().filter(|_| !basket.lines.is_empty()) else { return Ok(None) };
     let destination = settings.taxed_at(basket.destination, basket.method);
     let mut lines = Vec::with_capacity(basket.lines.len());
-    let mut goods = offpeak_domain::money::Money::zero(settings.currency);
+    let mut goods = Money::zero(settings.currency);
     for (offer, quantity) in basket.lines.iter().filter(|(offer, _)| offer.price.currency() == settings.currency) {
         let amount = offer.price.times(quantity.get())?;
         goods = goods.plus(amount)?;

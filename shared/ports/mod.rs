@@ -11,6 +11,7 @@ pub mod limits;
 pub mod mail;
 pub mod objects;
 pub mod payments;
+pub mod reach;
 pub mod taxes;
 
 use std::sync::Arc;

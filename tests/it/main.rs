@@ -10,6 +10,7 @@ mod bus_contract;
 mod cache_contract;
 mod carts;
 mod catalogue;
+mod check;
 mod clicks;
 mod conformance;
 mod cosmos;

@@ -39,6 +39,7 @@ use crate::shared::{
         clock::Clock,
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
         limits,
+        reach::{self, Reach, Unreached},
     },
     telemetry::{StoreOp, store_charge, store_op},
 };
@@ -215,6 +216,13 @@ impl Documents for CosmosDocuments {
         limits::check_query(container, partition, query)?;
         let now = self.now();
         self.ask(container, |client| async move { query::page(&client, container, scope, query, now).await }).await
+    }
+}
+
+#[async_trait]
+impl Reach for CosmosDocuments {
+    async fn reach(&self) -> Result<(), Unreached> {
+        reach::documents(self).await
     }
 }
 

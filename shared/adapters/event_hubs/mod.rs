@@ -3,6 +3,7 @@
 //!
 //! A send that the broker did not answer, or turned away for the moment, is made once more if there is time; events may
 //! come twice, which whoever reads them has to stand anyway. While the broker has too much to do nothing is sent to it.
+mod reach;
 mod signature;
 
 use std::{
@@ -114,7 +115,7 @@ impl EventHubs {
             status if status.is_client_error() => {
                 // Read so that the connection serves again; what it says may repeat what was sent.
                 http_client::body(answer).await.ok();
-                Err(Failed::Refused(format!("{hub} answers {status}: {}", advice(status))))
+                Err(Failed::Refused { status, reason: format!("{hub} answers {status}: {}", advice(status)) })
             }
             _ => Err(broker()),
         }
@@ -129,7 +130,7 @@ impl EventHubs {
             other => other,
         };
         first.map_err(|failed| match failed {
-            Failed::Refused(reason) => HubError::Refused(reason),
+            Failed::Refused { reason, .. } => HubError::Refused(reason),
             Failed::Again(source) => HubError::Unavailable { wait: Duration::from_secs(1), source },
             Failed::Busy(wait) => {
                 *self.quiet.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
@@ -168,7 +169,10 @@ enum Failed {
     /// Not known to be stored; worth another try.
     Again(Box<dyn std::error::Error + Send + Sync>),
     Busy(Duration),
-    Refused(String),
+    Refused {
+        status: StatusCode,
+        reason: String,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]

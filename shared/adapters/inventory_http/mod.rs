@@ -10,7 +10,10 @@ use reqwest::{Response, StatusCode, Version, header};
 use url::Url;
 
 use super::http_client::HttpClient;
-use crate::shared::ports::inventory::{FEED_MAX_BYTES, Feed, FeedBody, FeedError, FeedFormat, Fetched, InventoryFeed};
+use crate::shared::ports::{
+    inventory::{FEED_MAX_BYTES, Feed, FeedBody, FeedError, FeedFormat, Fetched, InventoryFeed},
+    reach::{Reach, Unreached},
+};
 
 /// How long the feed may stay silent, before it answers and between two pieces of it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -59,6 +62,14 @@ impl InventoryFeed for InventoryHttp {
         let format = format(&answer, &self.url)?;
         let body = Box::new(Body { answer, read: 0, patience: self.patience });
         Ok(Fetched::New(Feed { etag, format, body }))
+    }
+}
+
+#[async_trait]
+impl Reach for InventoryHttp {
+    /// Up to the feed's first byte.
+    async fn reach(&self) -> Result<(), Unreached> {
+        Ok(self.fetch(None).await.map(drop)?)
     }
 }
 

@@ -18,6 +18,7 @@ use super::mail_message::{self, Sender};
 use crate::shared::ports::{
     clock::Clock,
     mail::{Letter, Mail, MailError},
+    reach::{Reach, Unreached},
 };
 
 /// How long one delivery may take unless the caller says otherwise.
@@ -52,6 +53,20 @@ impl Mail for MailFiles {
             .map_err(|slow| unavailable(slow.into()))?
             .map_err(|lost| unavailable(lost.into()))?
             .map_err(|error| unavailable(error.into()))
+    }
+}
+
+#[async_trait]
+impl Reach for MailFiles {
+    async fn reach(&self) -> Result<(), Unreached> {
+        let folder = Arc::clone(&self.folder);
+        let trying = tokio::task::spawn_blocking(move || {
+            fs::create_dir_all(&folder)?;
+            let draft = folder.join(format!(".check.{}.tmp", process::id()));
+            File::create(&draft)?;
+            fs::remove_file(&draft)
+        });
+        Ok(tokio::time::timeout(self.patience, trying).await???)
     }
 }
 

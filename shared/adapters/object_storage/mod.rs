@@ -29,6 +29,7 @@ use crate::shared::ports::{
         Entry, Listing, OBJECT_MAX_BYTES, Object, ObjectBody, ObjectError, ObjectName, Objects, PAGE_MAX,
         POINTER_MAX_BYTES, Pointer, Upload,
     },
+    reach::{Reach, Unreached},
 };
 
 /// The longest wait for one answer, for one part that is handed over, and between two pieces of an object that arrives.
@@ -202,6 +203,16 @@ impl Objects for StoredObjects {
             Err(ObjectError::Taken(_) | ObjectError::Missing(_)) => Err(ObjectError::Changed(name.clone())),
             Err(other) => Err(other),
         }
+    }
+}
+
+#[async_trait]
+impl Reach for StoredObjects {
+    /// Reads and removes what is not there: whoever may not write is told so.
+    async fn reach(&self) -> Result<(), Unreached> {
+        let never = ObjectName::parse("check")?;
+        self.pointer(&never).await?;
+        Ok(self.delete(&never).await?)
     }
 }
 

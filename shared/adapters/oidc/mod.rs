@@ -14,7 +14,10 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::http_client::{self, HttpClient};
-use crate::shared::ports::identity::{Caller, Identity, IdentityError};
+use crate::shared::ports::{
+    identity::{Caller, Identity, IdentityError},
+    reach::{Reach, Unreached},
+};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 /// An unknown key id makes us ask the issuer at most this often.
@@ -130,6 +133,13 @@ impl Identity for Oidc {
             roles: claims.roles,
             scopes: claims.scp.split_ascii_whitespace().map(ToOwned::to_owned).collect(),
         })
+    }
+}
+
+#[async_trait]
+impl Reach for Oidc {
+    async fn reach(&self) -> Result<(), Unreached> {
+        if self.fetch().await?.is_empty() { Err("the issuer has no key that can be used".into()) } else { Ok(()) }
     }
 }
 

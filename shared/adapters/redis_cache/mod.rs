@@ -8,6 +8,7 @@ mod breaker;
 mod entra;
 mod keeper;
 mod link;
+mod reach;
 mod tally;
 
 use std::{

@@ -18,9 +18,12 @@ use super::{
     http_client::{self, HttpClient},
     webhook_signature,
 };
-use crate::shared::ports::payments::{
-    Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
-    WebhookError,
+use crate::shared::ports::{
+    payments::{
+        Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
+        WebhookError,
+    },
+    reach::{Reach, Unreached},
 };
 
 /// Shorter than a completion's lease, together with one question after a lost answer.
@@ -193,6 +196,14 @@ impl Payments for SandboxPayments {
         let NoticeBody { id, reference, fact: told } = serde_json::from_slice(body).map_err(unreadable)?;
         let facts = vec![fact(&reference, told)?];
         Ok(Notice { event_id: id, reference: Some(reference), provider_id: None, facts })
+    }
+}
+
+#[async_trait]
+impl Reach for SandboxPayments {
+    async fn reach(&self) -> Result<(), Unreached> {
+        let nobody = PaymentName { reference: "check".to_owned(), provider_id: None };
+        Ok(self.find(&nobody).await.map(drop)?)
     }
 }
 

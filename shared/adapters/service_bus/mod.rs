@@ -2,6 +2,7 @@
 //! message. A message counts as sent only after the broker's 201.
 //!
 //! Nothing is tried twice here: the outbox keeps what was not sent and knows when to try again.
+mod reach;
 mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -66,6 +67,13 @@ impl ServiceBus {
     }
 }
 
+impl ServiceBus {
+    fn client(&self, destination: &str) -> azure_core::Result<QueueClient> {
+        let (policy, key) = self.policy.clone();
+        QueueClient::new(Arc::clone(&self.transport), &self.namespace, destination, policy, key)
+    }
+}
+
 impl fmt::Debug for ServiceBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceBus").field("transport", &self.transport).finish_non_exhaustive()
@@ -76,10 +84,7 @@ impl fmt::Debug for ServiceBus {
 impl Bus for ServiceBus {
     async fn send(&self, message: &Message) -> Result<(), BusError> {
         let options = options(message)?;
-        let (policy, key) = self.policy.clone();
-        let transport = Arc::clone(&self.transport);
-        let client = QueueClient::new(transport, &self.namespace, &message.destination, policy, key)
-            .map_err(|error| BusError::Refused(error.to_string()))?;
+        let client = self.client(&message.destination).map_err(|error| BusError::Refused(error.to_string()))?;
         let sending = client.send_message(&message.body, Some(options));
         match tokio::time::timeout(self.patience, sending).await {
             Ok(Ok(())) => Ok(()),

@@ -21,6 +21,7 @@ use super::mail_message::Sender;
 use crate::shared::ports::{
     clock::Clock,
     mail::{Letter, Mail, MailError},
+    reach::{Reach, Unreached},
 };
 
 /// How long one letter may take unless the caller says otherwise.
@@ -121,6 +122,36 @@ impl Mail for Smtp {
             Ok(Err(error)) => Err(translate(letter, error)),
             Err(slow) => Err(MailError::Unavailable(Box::new(slow))),
         }
+    }
+}
+
+#[async_trait]
+impl Reach for Smtp {
+    /// As far as a letter would go: greeting, TLS, user and password.
+    async fn reach(&self) -> Result<(), Unreached> {
+        let transport = self.transport()?;
+        let greeted = tokio::time::timeout(self.patience, transport.test_connection()).await?;
+        match greeted.map_err(|error| Explained { advice: advice(&error), source: error })? {
+            true => Ok(()),
+            false => Err("the mail server has hung up; see OFFPEAK_SMTP_HOST".into()),
+        }
+    }
+}
+
+/// `{advice}`, with the client's own words as its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{advice}")]
+struct Explained {
+    advice: &'static str,
+    #[source]
+    source: Error,
+}
+
+fn advice(error: &Error) -> &'static str {
+    // RFC 4954 section 6: authentication required (530), too weak (534), invalid (535), encryption required (538).
+    match error.status().map(u16::from) {
+        Some(530 | 534 | 535 | 538) => "the mail server wants OFFPEAK_SMTP_USER and OFFPEAK_SMTP_PASSWORD to be others",
+        _ => "no mail server can be used; see OFFPEAK_SMTP_HOST, OFFPEAK_SMTP_PORT and OFFPEAK_SMTP_SECURITY",
     }
 }
 

@@ -26,6 +26,7 @@ use crate::shared::{
         clock::Clock,
         documents::{Container, Document, Documents, ETag, Page, Query, Scope, StoreError, Write},
         limits,
+        reach::{self, Reach, Unreached},
     },
     telemetry::{StoreOp, store_op},
 };
@@ -158,6 +159,13 @@ impl Documents for SqliteDocuments {
                 query::page(it, container, scope, &query, now)
             })
             .await
+    }
+}
+
+#[async_trait]
+impl Reach for SqliteDocuments {
+    async fn reach(&self) -> Result<(), Unreached> {
+        reach::documents(self).await
     }
 }
 

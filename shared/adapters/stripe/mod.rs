@@ -20,9 +20,13 @@ use super::{
     http_client::{self, HttpClient},
     webhook_signature,
 };
-use crate::shared::ports::payments::{
-    Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
-    WebhookError,
+use crate::shared::ports::{
+    chain,
+    payments::{
+        Authorise, Movement, Notice, Payment, PaymentError, PaymentName, PaymentState, Payments, RefundState, Refunded,
+        WebhookError,
+    },
+    reach::{Reach, Unreached},
 };
 use wire::{Fault, FaultBody, Intent, KEY, List, REFERENCE, Refund};
 
@@ -289,5 +293,16 @@ impl Payments for Stripe {
         let header = headers.get(SIGNATURE).and_then(|it| it.to_str().ok());
         webhook_signature::check(header, body, &self.secrets, now)?;
         events::read(self, body).await
+    }
+}
+
+#[async_trait]
+impl Reach for Stripe {
+    /// Asks for a payment that never was: only who has the key is told that it is not there.
+    async fn reach(&self) -> Result<(), Unreached> {
+        self.intent("pi_check").await.map(drop).map_err(|error| {
+            let advice = "see OFFPEAK_STRIPE_SECRET_KEY, and OFFPEAK_PAYMENTS_URL for another address than Stripe's";
+            format!("{}; {advice}", chain(&error)).into()
+        })
     }
 }

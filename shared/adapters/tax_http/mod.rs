@@ -60,8 +60,8 @@ impl TaxHttp {
     async fn ask(&self, url: &str, body: String) -> Result<Answer, TaxesUnavailable> {
         let url: Url = url.parse().map_err(unusable)?;
         let request = self.client.get().map_err(unusable)?.post(url).timeout(self.patience);
-        let response = request.header("content-type", "application/json").body(body).send().await.map_err(unusable)?;
-        let response = response.error_for_status().map_err(unusable)?;
+        let response = request.header("content-type", "application/json").body(body).send().await.map_err(unsent)?;
+        let response = response.error_for_status().map_err(unsent)?;
         let bytes = http_client::body(response).await.map_err(unusable)?;
         serde_json::from_slice(&bytes).map_err(unusable)
     }
@@ -116,6 +116,11 @@ impl AnsweredRate {
         }
         Ok(AppliedTax::new(rate, reason))
     }
+}
+
+/// The address may carry a key.
+fn unsent(err: reqwest::Error) -> TaxesUnavailable {
+    unusable(err.without_url())
 }
 
 fn unusable(err: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TaxesUnavailable {

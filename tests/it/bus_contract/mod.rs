@@ -17,7 +17,11 @@ use offpeak::shared::{
         http_client::HttpClient,
         service_bus::ServiceBus,
     },
-    ports::bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message},
+    ports::{
+        bus::{Bus, BusError, MESSAGE_MAX_BYTES, Message},
+        chain,
+        reach::Reach as _,
+    },
 };
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -127,6 +131,31 @@ async fn what_the_broker_answers_is_a_refusal_or_a_delay() {
         let error = outcome(answer).await.unwrap_err();
         assert!(matches!(error, BusError::Unavailable(_)), "{answer:?}: {error}");
     }
+}
+
+/// A check sends to a queue that is not there: a broker that lets the app in says just that.
+#[tokio::test]
+async fn a_check_tells_who_is_not_let_in_from_what_is_not_there() {
+    for status in [404, 410] {
+        let broker = Broker::start(Answer::Status(status)).await;
+        bus(&broker.endpoint(), policy()).reach().await.unwrap();
+        assert_eq!(broker.heard()[0].line, "POST /offpeak-check/messages HTTP/1.1");
+    }
+    for (answer, words) in [
+        (Answer::Status(201), "offpeak-check is there"),
+        (Answer::Status(401), "Azure Service Bus Data Sender"),
+        (Answer::Status(403), "OFFPEAK_BUS_KEY"),
+        (Answer::Status(503), "busy"),
+        (Answer::Status(400), "OFFPEAK_BUS_ENDPOINT"),
+        (Answer::Status(200), "OFFPEAK_BUS_ENDPOINT"),
+        (Answer::Garbage, "OFFPEAK_BUS_ENDPOINT"),
+    ] {
+        let broker = Broker::start(answer).await;
+        let error = bus(&broker.endpoint(), policy()).reach().await.unwrap_err();
+        assert!(chain(error.as_ref()).contains(words), "{answer:?}: {}", chain(error.as_ref()));
+    }
+    let nobody = bus("http://127.0.0.1:9", Access::Identity(Arc::new(Fixed(None))));
+    assert!(chain(nobody.reach().await.unwrap_err().as_ref()).contains("no identity here"));
 }
 
 async fn outcome(answer: Answer) -> Result<(), BusError> {

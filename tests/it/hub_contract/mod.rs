@@ -13,7 +13,11 @@ use offpeak::shared::{
         memory::hub::MemoryHub,
         system::SystemClock,
     },
-    ports::hub::{EVENTS_MAX, Hub, HubError, KEY_MAX_CHARS, SEND_MAX_BYTES},
+    ports::{
+        chain,
+        hub::{EVENTS_MAX, Hub, HubError, KEY_MAX_CHARS, SEND_MAX_BYTES},
+        reach::Reach as _,
+    },
 };
 use serde_json::{Value, json};
 
@@ -95,6 +99,28 @@ async fn a_refusal_says_what_to_look_at_and_is_not_repeated() {
             other => panic!("{status}: {other}"),
         }
         assert_eq!(broker.heard().len(), 1);
+    }
+}
+
+/// A check sends to a hub that is not there: a broker that lets the app in says just that.
+#[tokio::test]
+async fn a_check_tells_who_is_not_let_in_from_what_is_not_there() {
+    for status in [404, 410] {
+        let broker = Broker::start(Answer::Status(status)).await;
+        signed(&broker.endpoint()).reach().await.unwrap();
+        assert_eq!(broker.heard()[0].line, "POST /offpeak-check/messages HTTP/1.1");
+    }
+    for (answer, words) in [
+        (Answer::Status(201), "offpeak-check is there"),
+        (Answer::Status(401), "Azure Event Hubs Data Sender"),
+        (Answer::Status(403), "Azure Event Hubs Data Sender"),
+        (Answer::Busy, "too much to do"),
+        (Answer::Status(200), "OFFPEAK_HUB_ENDPOINT"),
+        (Answer::Garbage, "OFFPEAK_HUB_ENDPOINT"),
+    ] {
+        let broker = Broker::start(answer).await;
+        let error = signed(&broker.endpoint()).reach().await.unwrap_err();
+        assert!(chain(error.as_ref()).contains(words), "{answer:?}: {}", chain(error.as_ref()));
     }
 }
 

@@ -16,7 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     // The composition root: what rooms are given, so it knows what they know and what they must not.
     ("app", &["adapters", "ports", "config", "host", "operations", "documents", "telemetry"]),
-    // The command line of the handler: `handler import`.
+    // The command lines of the handler: `handler --check`, `handler import`.
+    ("check_cli", &["app", "operations", "ports"]),
     ("import_cli", &["app", "operations", "documents", "ports", "config", "telemetry"]),
 ];
 
