@@ -15,6 +15,7 @@ mod orders;
 mod packaged;
 mod platform;
 mod processes;
+mod recommending;
 mod replayed;
 mod tour;
 pub(crate) mod verifying;
