@@ -3,6 +3,7 @@
 //! What must stay true: a ratio compares programs within one run, on the same core, by the same tool, in
 //! turns, so that a busy machine slows both; nothing here fails because a machine is slow.
 mod cart;
+mod ingest;
 mod load;
 mod orders;
 mod pages;
@@ -46,6 +47,8 @@ struct Effort {
     orders: usize,
     orders_over_http: usize,
     pages: usize,
+    /// Batches of the hub.
+    batches: usize,
     pricings: usize,
     holds: usize,
     /// Of the model of recommendations that is built.
@@ -61,6 +64,7 @@ const FULL: Effort = Effort {
     orders: 5_000,
     orders_over_http: 1_500,
     pages: 20_000,
+    batches: 400,
     pricings: 20_000,
     holds: 20_000,
     sessions: 1_000_000,
@@ -74,6 +78,7 @@ const QUICK: Effort = Effort {
     orders: 500,
     orders_over_http: 200,
     pages: 2_000,
+    batches: 40,
     pricings: 2_000,
     holds: 2_000,
     sessions: 100_000,
@@ -86,6 +91,7 @@ struct Programs {
     bare_warp: PathBuf,
     orders: PathBuf,
     pages: PathBuf,
+    ingest: PathBuf,
     pricing: PathBuf,
     holds: PathBuf,
     devhost: PathBuf,
@@ -142,6 +148,8 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     drop(handler);
     say("a page with Redis and without");
     pages::measure(&programs.pages, effort, &mut table)?;
+    say("clicks from the hub");
+    ingest::measure(&programs.ingest, effort, &mut table)?;
     say("pricing");
     pricing::measure(&programs.pricing, effort, &mut table)?;
     say("orders from cart to placed");
@@ -167,6 +175,7 @@ fn built() -> Result<Programs, Failure> {
         bare_warp: bench.program("bare_warp")?,
         orders: bench.program("orders")?,
         pages: bench.program("pages")?,
+        ingest: bench.program("ingest")?,
         pricing: bench.program("pricing")?,
         holds: bench.program("holds")?,
     })
