@@ -16,6 +16,7 @@ mod enumerate;
 mod faults;
 mod golden;
 mod last_units;
+mod local;
 mod machine;
 mod messages;
 mod paying;

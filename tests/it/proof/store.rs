@@ -1,4 +1,4 @@
-//! The document store of one world: the memory adapter, which the contract test holds to Cosmos DB's
+//! The document store of one world: as a rule the memory adapter, which the contract test holds to Cosmos DB's
 //! semantics (atomic batch in one partition, 409, 412, etags that never repeat, TTL), what every document was
 //! before its last change, for reads that come too early, and faults put into it on purpose.
 use std::{
@@ -11,19 +11,22 @@ use offpeak::shared::{
     adapters::memory::MemoryDocuments,
     ports::{
         clock::Clock,
-        documents::{Container, Document, Documents as _, ETag, PAGE_MAX, Page, Query, Scope, StoreError, Write},
+        documents::{Container, Document, Documents, ETag, PAGE_MAX, Page, Query, Scope, StoreError, Write},
     },
 };
 use serde_json::Value;
 
 use tokio::time::Instant;
 
-use super::planted::Planted;
+use super::{
+    local::{Kept, OnDisk},
+    planted::Planted,
+};
 
 type Key = (Container, String, String);
 
 pub(super) struct Store {
-    documents: MemoryDocuments,
+    documents: Box<dyn Documents>,
     before: Mutex<HashMap<Key, (Instant, Option<Document>)>>,
     planted: Planted,
     /// What was asked of the store, and when: two runs of one seed are the same if this is.
@@ -42,8 +45,11 @@ const STALE_MAX: Duration = Duration::from_secs(5);
 const LATE: i64 = 5;
 
 impl Store {
-    pub(super) fn new(clock: Arc<dyn Clock>, planted: Planted) -> Store {
-        let documents = MemoryDocuments::new(Arc::clone(&clock));
+    pub(super) fn new(clock: Arc<dyn Clock>, planted: Planted, kept: Kept) -> Store {
+        let documents: Box<dyn Documents> = match kept {
+            Kept::InMemory => Box::new(MemoryDocuments::new(Arc::clone(&clock))),
+            Kept::OnDisk => Box::new(OnDisk::new(Arc::clone(&clock))),
+        };
         Store {
             documents,
             before: Mutex::default(),

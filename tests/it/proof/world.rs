@@ -30,6 +30,7 @@ use super::{
     broker::{Broker, LOCK, Manners},
     chance::Chance,
     faults::{Faults, Rates},
+    local::Kept,
     machine::Process,
     planted::Planted,
     provider::Provider,
@@ -61,11 +62,11 @@ pub(super) type Goods<'a> = (&'a str, &'a str, i64);
 
 impl World {
     /// A store without a document, and nothing on the way. Only in virtual time.
-    pub(super) fn empty(seed: u64, planted: Planted, manners: Manners) -> Arc<World> {
+    pub(super) fn empty(seed: u64, planted: Planted, manners: Manners, kept: Kept) -> Arc<World> {
         let clock = VirtualClock::new();
         Arc::new(World {
             clock,
-            store: Store::new(Arc::new(clock), planted),
+            store: Store::new(Arc::new(clock), planted, kept),
             provider: Provider::new(planted == Planted::MovesAgain),
             broker: Broker::new(manners, seed),
             letters: Mutex::default(),
@@ -79,7 +80,7 @@ impl World {
 
     /// A shop with these goods. Only in virtual time.
     pub(super) async fn new(seed: u64, planted: Planted, manners: Manners, goods: &[Goods<'_>]) -> Arc<World> {
-        let world = World::empty(seed, planted, manners);
+        let world = World::empty(seed, planted, manners, Kept::InMemory);
         let mut csv = "sku,title,price,onHand\n".to_owned();
         for (sku, price, on_hand) in goods {
             csv.push_str(&format!("{sku},Goods {sku},{price},{on_hand}\n"));

@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 use super::super::{
     broker::Manners,
     buyer::Buyer,
+    local::Kept,
     planted::Planted,
     provider::{Entry, Status},
     time::pass,
@@ -137,8 +138,8 @@ impl Fixture {
     }
 
     /// The world as it was, some seconds later. Only in virtual time.
-    pub(super) async fn open(&self, later: u64) -> Arc<World> {
-        let world = World::empty(SEED, Planted::Nothing, Manners::GOOD);
+    pub(super) async fn open(&self, kept: Kept, later: u64) -> Arc<World> {
+        let world = World::empty(SEED, Planted::Nothing, Manners::GOOD, kept);
         pass(u64::try_from(self.saved - BEGIN).unwrap()).await;
         for saved in &self.documents {
             let container = Container::ALL.into_iter().find(|it| it.name() == saved.container).unwrap();
