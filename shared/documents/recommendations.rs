@@ -1,11 +1,17 @@
-//! How the model of recommendations is made anew, and how that went the last time: one document of the store.
+//! How the model of recommendations is made anew, and how that went the last time: one document of the store. What
+//! shoppers made of recommendations on a day: one document for each day.
+use std::{collections::BTreeMap, time::Duration};
+
+use offpeak_domain::recommend::Outcome;
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::{Seen, Stored, parse, put, settings::STORE};
 use crate::shared::ports::documents::{Container, Documents, ETag, StoreError};
 
 const ID: &str = "recommendations";
+/// How long a day is told of.
+const DAY_KEPT: Duration = Duration::from_hours(400 * 24);
 
 /// What a run does next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,4 +107,60 @@ pub async fn write_refresh(
 ) -> Result<ETag, StoreError> {
     let written = documents.write(Container::Stores, STORE, vec![put(ID, refresh, seen, None)?]).await?;
     Ok(written.into_iter().next().unwrap_or(ETag(String::new())))
+}
+
+/// What shoppers made on a day of what each surface showed them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DayOutcomes {
+    pub day: String,
+    /// By the names of surfaces.
+    pub surfaces: BTreeMap<String, SurfaceOutcome>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurfaceOutcome {
+    pub shown: u64,
+    pub clicked: u64,
+    pub bought: u64,
+}
+
+impl From<Outcome> for SurfaceOutcome {
+    fn from(of: Outcome) -> SurfaceOutcome {
+        SurfaceOutcome { shown: of.shown, clicked: of.clicked, bought: of.bought }
+    }
+}
+
+impl Stored for DayOutcomes {
+    const SCHEMA: &'static str = "outcomes/1";
+}
+
+fn day_id(day: Date) -> String {
+    format!("{ID}-{day}")
+}
+
+/// # Errors
+/// As the port's.
+pub async fn read_outcomes(documents: &dyn Documents, day: Date) -> Result<Option<DayOutcomes>, StoreError> {
+    let found = documents.read(Container::Stores, STORE, &day_id(day)).await?;
+    Ok(found.map(parse).transpose()?.map(|it: Seen<DayOutcomes>| it.value))
+}
+
+/// Keeps a day. That it is kept already is well.
+///
+/// # Errors
+/// As the port's.
+pub async fn keep_outcomes(
+    documents: &dyn Documents,
+    day: Date,
+    of: BTreeMap<&'static str, Outcome>,
+) -> Result<(), StoreError> {
+    let surfaces = of.into_iter().map(|(name, of)| (name.to_owned(), of.into())).collect();
+    let outcomes = DayOutcomes { day: day.to_string(), surfaces };
+    let write = put(day_id(day), &outcomes, None, Some(DAY_KEPT))?;
+    match documents.write(Container::Stores, STORE, vec![write]).await {
+        Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
+        Err(err) => Err(err),
+    }
 }

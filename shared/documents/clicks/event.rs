@@ -1,5 +1,5 @@
 //! One event of the hub: what one session did, in one batch of a client or in one order.
-use offpeak_domain::recommend::{Kind, LiveClick, Surface, xxh64};
+use offpeak_domain::recommend::{Kind, LiveClick, Outcomes, Surface, xxh64};
 use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "clicks/1";
@@ -85,6 +85,27 @@ impl Clicks {
             let session = if self.consent { self.session } else { alone(self.session, at) };
             Some(LiveClick { session, at: event.at, item: item.into(), kind })
         })
+    }
+}
+
+impl Clicks {
+    /// Tells what recommendations came to.
+    pub fn tell(&self, outcomes: &mut Outcomes) {
+        for (place, event) in self.events.iter().enumerate() {
+            match &event.what {
+                What::RecommendationShown { surface, skus } => {
+                    let Some(shown) = Surface::parse(surface) else { continue };
+                    let list = format!("{} {place} {} {surface} {}", self.session, event.at, skus.join(","));
+                    outcomes.shown(xxh64(list.as_bytes()), shown, skus.len());
+                }
+                What::RecommendationClicked { surface, sku } => {
+                    let Some(surface) = Surface::parse(surface) else { continue };
+                    outcomes.clicked(self.session, surface, sku, event.at);
+                }
+                What::Purchase { sku } => outcomes.bought(self.session, sku, event.at),
+                _ => {}
+            }
+        }
     }
 }
 

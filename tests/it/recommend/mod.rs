@@ -1,5 +1,6 @@
 //! Recommendations in the shop: the room, the models that a process finds and fetches, and how they are made.
 mod models;
+mod outcomes;
 mod planted;
 mod refresh;
 mod rooms;

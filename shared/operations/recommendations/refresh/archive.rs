@@ -1,14 +1,18 @@
 //! Clicks of the last days, to learn from. A day that is over is packed from its many batches into one object, once, so
-//! that a month is read in a month's worth of reads; what is younger is read batch by batch.
+//! that a month is read in a month's worth of reads; what is younger is read batch by batch. What recommendations came to
+//! on a day is counted as it is packed.
 //!
 //! What must stay true: a day is packed when its late batches have come; from then on its batches are not read again.
 use futures_util::{StreamExt as _, stream};
-use offpeak_domain::recommend::{LiveClick, Segment};
+use offpeak_domain::recommend::{LiveClick, Outcomes, Segment};
 use time::{Date, Duration, OffsetDateTime};
 
 use super::RefreshError;
 use crate::shared::{
-    documents::clicks::day::{SEGMENT_CLICKS, Unpacking, pack},
+    documents::{
+        clicks::day::{SEGMENT_CLICKS, Unpacking, pack},
+        recommendations::keep_outcomes,
+    },
     operations::{
         clicks::{Clicks, ClicksError, batches},
         list_all,
@@ -63,27 +67,30 @@ pub(super) async fn pack_one(ports: &Ports, days: u16) -> Result<bool, RefreshEr
         if packed.contains(&name) {
             continue;
         }
-        let sources: Vec<Source> = batches::of_day(ports, day).await?.into_iter().map(Source::Batch).collect();
-        if !sources.is_empty() {
-            pack_day(ports, &name, sources).await?;
+        let batches = batches::of_day(ports, day).await?;
+        if !batches.is_empty() {
+            pack_day(ports, day, &name, &batches).await?;
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn pack_day(ports: &Ports, name: &ObjectName, sources: Vec<Source>) -> Result<(), RefreshError> {
+async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, batches: &[ObjectName]) -> Result<(), RefreshError> {
     let mut upload = ports.objects.upload(name).await?;
-    let mut segment = Segment::default();
-    let mut reading = Reading::new(ports, sources);
-    while let Some(clicks) = reading.next().await? {
-        for click in clicks {
-            segment.clicks.push(click);
-            if segment.clicks.len() == SEGMENT_CLICKS {
-                upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?.into()).await?;
+    let (mut segment, mut outcomes) = (Segment::default(), Outcomes::default());
+    for batches in batches.chunks(AT_ONCE) {
+        for clicks in read(ports, batches).await? {
+            clicks.tell(&mut outcomes);
+            for click in clicks.clicks() {
+                segment.clicks.push(click);
+                if segment.clicks.len() == SEGMENT_CLICKS {
+                    upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?.into()).await?;
+                }
             }
         }
     }
+    keep_outcomes(ports.documents.as_ref(), day, outcomes.finish()).await?;
     upload.write(pack(&segment).map_err(ClicksError::from)?.into()).await?;
     match upload.finish().await {
         // Another run was faster; it has read the same.
@@ -132,7 +139,8 @@ impl<'p> Reading<'p> {
             let batches: Vec<ObjectName> = self.sources.as_slice().iter().map_while(batch).take(AT_ONCE).collect();
             if !batches.is_empty() {
                 self.sources.nth(batches.len() - 1);
-                return Ok(Some(read(self.ports, batches).await?));
+                let read = read(self.ports, &batches).await?;
+                return Ok(Some(read.iter().flat_map(Clicks::clicks).collect()));
             }
             let Some(day) = self.sources.next() else { return Ok(None) };
             let object = self.ports.objects.read(day.name(), None).await?;
@@ -157,20 +165,21 @@ impl<'p> Reading<'p> {
     }
 }
 
-async fn read(ports: &Ports, names: Vec<ObjectName>) -> Result<Vec<LiveClick>, RefreshError> {
+/// What batches hold; one that is damaged is left out.
+async fn read(ports: &Ports, names: &[ObjectName]) -> Result<Vec<Clicks>, RefreshError> {
     let reads: Vec<_> = names.iter().map(|name| batches::read(ports, name)).collect();
     let mut read = stream::iter(reads).buffered(AT_ONCE);
-    let mut clicks = Vec::new();
+    let mut all = Vec::new();
     while let Some(batch) = read.next().await {
         match batch {
-            Ok(batch) => clicks.extend(batch.iter().flat_map(Clicks::clicks)),
+            Ok(batch) => all.extend(batch),
             Err(damaged @ ClicksError::Batch(..)) => {
                 tracing::error!(error = %chain(&damaged), "A batch of clicks is left out of the model.");
             }
             Err(err) => return Err(err.into()),
         }
     }
-    Ok(clicks)
+    Ok(all)
 }
 
 fn batch(source: &Source) -> Option<ObjectName> {

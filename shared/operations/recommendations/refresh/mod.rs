@@ -7,7 +7,7 @@ mod archive;
 mod learn;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::try_join_all};
 use offpeak_domain::{ids::JobId, recommend::Verdict};
 use serde_json::json;
 use time::Duration;
@@ -19,7 +19,7 @@ use crate::shared::{
     documents::{
         Seen,
         clicks::day::BadDay,
-        recommendations::{PublishedModel, Refresh, RefreshOutcome, RefreshPhase, read_refresh, write_refresh},
+        recommendations::{PublishedModel, RefreshOutcome, RefreshPhase, read_outcomes, read_refresh, write_refresh},
     },
     operations::{
         Shop,
@@ -37,6 +37,8 @@ use crate::shared::{
     },
 };
 
+pub use crate::shared::documents::recommendations::{DayOutcomes, Refresh};
+
 /// What a message says that asks for the next step.
 pub const KIND: &str = "refresh_recommendations";
 /// Begun later than this, a step is left to a message: an invocation has 100 s, and a step may need most of them.
@@ -45,6 +47,8 @@ const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(15);
 const STILL_MAX: Duration = Duration::minutes(10);
 /// Models before the current one that stay.
 const KEPT: usize = 2;
+/// Days that are told of.
+const DAYS_TOLD: i64 = 14;
 /// Bytes that are handed over at once.
 const CHUNK: usize = 1024 * 1024;
 
@@ -119,6 +123,17 @@ pub async fn continue_refresh(shop: &Shop, id: JobId, slice: u32) -> Result<Opti
 /// As the store's.
 pub async fn last_refresh(shop: &Shop) -> Result<Option<Seen<Refresh>>, StoreError> {
     read_refresh(shop.ports.documents.as_ref()).await
+}
+
+/// What recommendations came to on the last days that are over, newest first.
+///
+/// # Errors
+/// As the store's.
+pub async fn last_outcomes(shop: &Shop) -> Result<Vec<DayOutcomes>, StoreError> {
+    let (documents, today) = (shop.ports.documents.as_ref(), shop.ports.clock.now().date());
+    let days = (1..=DAYS_TOLD).filter_map(|ago| today.checked_sub(Duration::days(ago)));
+    let read: Vec<_> = days.map(|day| read_outcomes(documents, day)).collect();
+    Ok(try_join_all(read).await?.into_iter().flatten().collect())
 }
 
 /// Step by step, as long as there is time. `None`: another one is on it.
