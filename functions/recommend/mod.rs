@@ -22,6 +22,7 @@ pub(super) const ROOM: Room<App> =
 #[serde(deny_unknown_fields)]
 struct RecommendQuery {
     surface: Option<String>,
+    #[serde(alias = "sessionId")]
     session: Option<String>,
     sku: Option<String>,
     cart: Option<String>,

@@ -1,12 +1,12 @@
 //! Products as lists show them, by their SKUs: from this process's memory, from the shared cache in one round trip, from
 //! the store side by side. A card is as old as a list may be ([`FRESH`](super::offers::FRESH)).
-use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use moka::future::Cache;
 use offpeak_domain::{catalogue::Availability, sku::Sku};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
@@ -40,8 +40,7 @@ pub struct Card {
     pub skus: Vec<String>,
     /// Whether a unit of any variant can be had.
     pub is_available: bool,
-    /// As in lists.
-    pub json: Box<RawValue>,
+    json: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +56,14 @@ struct VariantFacts {
 }
 
 impl Card {
+    /// As in lists.
+    ///
+    /// # Errors
+    /// The serialiser's.
+    pub fn show<S: Serializer>(card: &Arc<Card>, serializer: S) -> Result<S::Ok, S::Error> {
+        card.json.serialize(serializer)
+    }
+
     fn parse(json: Box<RawValue>) -> Result<Card, serde_json::Error> {
         let CardFacts { id, variants } = serde_json::from_str(json.get())?;
         let is_available = variants.iter().any(|it| it.availability != Availability::OutOfStock.name());
@@ -93,41 +100,61 @@ impl Cards {
     /// # Errors
     /// As the store's, if none at all was read.
     pub async fn of(&self, skus: &[Sku], until: Instant) -> Result<Vec<Kept>, StoreError> {
-        let mut found = HashMap::new();
+        let mut cards = vec![None; skus.len()];
         let mut missing = Vec::new();
-        for sku in skus {
+        for (at, sku) in skus.iter().enumerate() {
             match self.kept.get(sku).await {
-                Some(card) => drop(found.insert(sku, card.value)),
-                None => missing.push(sku),
+                Some(card) => cards[at] = card.value,
+                None => missing.push(at),
             }
         }
-        self.take_shared(&mut missing, &mut found).await;
-        let reads: Vec<_> = missing.into_iter().map(|sku| async move { (sku, self.read(sku).await) }).collect();
-        let mut read = pin!(stream::iter(reads).buffer_unordered(READS_MAX).take_until(sleep_until(until)));
-        let mut failure = None;
-        while let Some((sku, outcome)) = read.next().await {
-            match outcome {
-                Ok(card) => drop(found.insert(sku, card)),
-                Err(err) => failure = Some(err),
-            }
+        if !missing.is_empty() {
+            let is_all = missing.len() == skus.len();
+            self.take_shared(skus, &mut missing, &mut cards).await;
+            self.take_stored(skus, missing, &mut cards, until).await.or_else(|err| {
+                let is_nothing = is_all && cards.iter().all(Option::is_none);
+                if is_nothing { Err(err) } else { Ok(()) }
+            })?;
         }
-        match failure {
-            Some(err) if found.is_empty() => Err(err),
-            _ => Ok(skus.iter().map(|sku| found.get(sku).cloned().flatten()).collect()),
-        }
+        Ok(cards)
     }
 
     /// What other processes have read.
-    async fn take_shared<'s>(&self, missing: &mut Vec<&'s Sku>, found: &mut HashMap<&'s Sku, Kept>) {
-        let keys: Vec<String> = missing.iter().map(|sku| key(sku)).collect();
+    async fn take_shared(&self, skus: &[Sku], missing: &mut Vec<usize>, cards: &mut [Kept]) {
+        let keys: Vec<String> = missing.iter().map(|at| key(&skus[*at])).collect();
         let answers = self.shared.find_all(&keys).await;
-        for (sku, answer) in missing.clone().into_iter().zip(answers) {
-            let Some(answer) = answer else { continue };
-            let Ok(card) = parse(&answer.value) else { continue };
-            self.kept.insert(sku.clone(), Fresh { value: card.clone(), left: answer.left }).await;
-            found.insert(sku, card);
-            missing.retain(|it| *it != sku);
+        let mut left = Vec::new();
+        let answers = answers.into_iter().chain(std::iter::repeat_with(|| None));
+        for (at, answer) in missing.iter().copied().zip(answers) {
+            match answer.and_then(|it| Some((parse(&it.value).ok()?, it.left))) {
+                Some((card, left)) => {
+                    self.kept.insert(skus[at].clone(), Fresh { value: card.clone(), left }).await;
+                    cards[at] = card;
+                }
+                None => left.push(at),
+            }
         }
+        *missing = left;
+    }
+
+    /// What nobody has read, side by side, as far as it goes in time; the last failure, if there was one.
+    async fn take_stored(
+        &self,
+        skus: &[Sku],
+        missing: Vec<usize>,
+        cards: &mut [Kept],
+        until: Instant,
+    ) -> Result<(), StoreError> {
+        let reads: Vec<_> = missing.into_iter().map(|at| async move { (at, self.read(&skus[at]).await) }).collect();
+        let mut read = pin!(stream::iter(reads).buffer_unordered(READS_MAX).take_until(sleep_until(until)));
+        let mut outcome = Ok(());
+        while let Some((at, card)) = read.next().await {
+            match card {
+                Ok(card) => cards[at] = card,
+                Err(err) => outcome = Err(err),
+            }
+        }
+        outcome
     }
 
     /// Of many who want the same one at once, one reads it.
@@ -161,7 +188,7 @@ impl Cards {
     ///
     /// # Errors
     /// As the listing's.
-    pub async fn listed(&self, category: Option<&str>) -> Result<Vec<Card>, ListProductsError> {
+    pub async fn listed(&self, category: Option<&str>) -> Result<Vec<Arc<Card>>, ListProductsError> {
         #[derive(Deserialize)]
         struct Listed {
             items: Vec<Box<RawValue>>,
@@ -171,7 +198,7 @@ impl Cards {
         let json = self.catalogue.list(&asked).await?;
         let unreadable = |err: serde_json::Error| StoreError::Refused(err.to_string());
         let Listed { items } = serde_json::from_slice(&json).map_err(unreadable)?;
-        let cards: Result<Vec<Card>, _> = items.into_iter().map(Card::parse).collect();
+        let cards: Result<Vec<Arc<Card>>, _> = items.into_iter().map(|it| Card::parse(it).map(Arc::new)).collect();
         Ok(cards.map_err(unreadable)?)
     }
 }

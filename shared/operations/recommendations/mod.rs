@@ -18,11 +18,10 @@ use std::{
 
 use futures_util::future::join;
 use offpeak_domain::{
-    recommend::{Consent, Surface},
+    recommend::{Consent, LIMIT_MAX as PICKS_MAX, Surface},
     sku::Sku,
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
@@ -55,9 +54,8 @@ const DAYS: u16 = 30;
 const DEADLINE: Duration = Duration::from_millis(400);
 /// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
 const READY_PATIENCE: Duration = Duration::from_millis(200);
-/// Items that the model is asked for, for each that is to be shown, and at least.
-const PICKS_PER_ITEM: usize = 3;
-const PICKS_MIN: usize = 30;
+/// Items that the model is asked for, for each that is to be shown; where too few of them can be had, as many as it gives.
+const PICKS_PER_ITEM: usize = 2;
 
 /// What recommends in this process: nothing until the first question, which begins to look for a model.
 pub struct Recommender {
@@ -132,7 +130,8 @@ pub struct Recommendations {
 struct RecommendedCard {
     sku: String,
     reason: Why,
-    product: Box<RawValue>,
+    #[serde(serialize_with = "Card::show")]
+    product: Arc<Card>,
 }
 
 /// # Errors
@@ -141,9 +140,14 @@ pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Recommendations, 
     let asked = Asked::parse(ask)?;
     let until = Instant::now() + DEADLINE;
     let (session, serving) = join(session(&shop.ports, &asked), shop.recommender.serving(&shop.ports)).await;
-    let picks = serving.as_ref().map(|it| it.picks(&question(&asked, &session))).unwrap_or_default();
     let mut list = List::new(&asked, &session);
-    list.show(shop, &picks, until).await?;
+    for limit in [asked.limit * PICKS_PER_ITEM, PICKS_MAX] {
+        let picks = serving.as_ref().map(|it| it.picks(&question(&asked, &session, limit))).unwrap_or_default();
+        list.show(shop, &picks, until).await?;
+        if list.is_full() || picks.len() < limit {
+            break;
+        }
+    }
     if asked.surface == Surface::Resume {
         // What the model has never met was seen all the same.
         let seen = session.iter().rev().map(|sku| Pick { sku: sku.clone(), reason: Why::new("seen", None) });
@@ -179,14 +183,14 @@ fn append(known: &mut Vec<String>, said: &[String]) {
     known.extend_from_slice(&said[shared..]);
 }
 
-fn question<'q>(asked: &'q Asked, session: &'q [String]) -> Question<'q> {
+fn question<'q>(asked: &'q Asked, session: &'q [String], limit: usize) -> Question<'q> {
     Question {
         surface: asked.surface,
         session,
         cart: &asked.cart,
         category: asked.category.as_deref(),
         consent: asked.consent,
-        limit: (asked.limit * PICKS_PER_ITEM).max(PICKS_MIN),
+        limit,
         own: asked.session.as_deref().map(session_key),
     }
 }
@@ -196,7 +200,6 @@ struct List {
     limit: usize,
     /// SKUs whose products are not shown.
     hidden: Vec<String>,
-    products: Vec<String>,
     items: Vec<RecommendedCard>,
 }
 
@@ -207,21 +210,21 @@ impl List {
             (Surface::Next, Consent::Given) => hidden.extend_from_slice(session),
             _ => hidden.extend(session.last().cloned()),
         }
-        List { limit: asked.limit, hidden, products: Vec::new(), items: Vec::new() }
+        List { limit: asked.limit, hidden, items: Vec::new() }
     }
 
     fn is_full(&self) -> bool {
         self.items.len() >= self.limit
     }
 
-    fn push(&mut self, card: &Card, sku: Option<&str>, reason: Why) {
+    fn push(&mut self, card: &Arc<Card>, sku: Option<&str>, reason: Why) {
         let is_hidden = card.skus.iter().any(|it| self.hidden.contains(it));
-        if self.is_full() || is_hidden || !card.is_available || self.products.contains(&card.id) {
+        let is_there = self.items.iter().any(|it| it.product.id == card.id);
+        if self.is_full() || is_hidden || is_there || !card.is_available {
             return;
         }
         let Some(sku) = sku.or(card.skus.first().map(String::as_str)) else { return };
-        self.products.push(card.id.clone());
-        self.items.push(RecommendedCard { sku: sku.to_owned(), reason, product: card.json.clone() });
+        self.items.push(RecommendedCard { sku: sku.to_owned(), reason, product: Arc::clone(card) });
     }
 
     /// Adds what is published and can be had, as long as there is room.

@@ -31,19 +31,26 @@ impl Round {
     }
 }
 
+/// What a server is asked: a path, or what a script of wrk says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) path: &'a str,
+    pub(super) script: Option<&'a Path>,
+}
+
 /// What one server did in its rounds: requests per second, and nanoseconds of processor time per request.
 #[derive(Debug, Default)]
-struct Record {
-    rates: Vec<u64>,
-    costs_ns: Vec<u64>,
+pub(super) struct Record {
+    pub(super) rates: Vec<u64>,
+    pub(super) costs_ns: Vec<u64>,
     answered: u64,
 }
 
 impl Record {
     /// Another round; a round that only warms is not kept.
-    fn add(&mut self, server: &Server, path: &str, seconds: u64, kept: bool) -> Result<(), Failure> {
+    pub(super) fn add(&mut self, server: &Server, asked: Asked<'_>, seconds: u64, kept: bool) -> Result<(), Failure> {
         let before = server.ticks()?;
-        let round = run(&server.url(path), seconds)?;
+        let round = run(&server.url(asked.path), asked.script, seconds)?;
         let used = server.ticks()?.saturating_sub(before);
         self.answered += round.requests;
         if kept {
@@ -70,22 +77,25 @@ pub(super) fn measure(
     };
     let (hyper, warp) = (bare(&programs.bare_hyper)?, bare(&programs.bare_warp)?);
     let (mut ours, mut by_hyper, mut by_warp) = (Record::default(), Record::default(), Record::default());
+    let asked = Asked { path: &handler.product, script: None };
     for round in 0..=effort.rounds {
         let kept = round > 0;
-        by_hyper.add(&hyper, &handler.product, effort.round_s, kept)?;
-        ours.add(&handler.server, &handler.product, effort.round_s, kept)?;
-        by_warp.add(&warp, &handler.product, effort.round_s, kept)?;
+        by_hyper.add(&hyper, asked, effort.round_s, kept)?;
+        ours.add(&handler.server, asked, effort.round_s, kept)?;
+        by_warp.add(&warp, asked, effort.round_s, kept)?;
     }
     rows(&ours, &by_hyper, &by_warp, table);
     Ok(ours.answered)
 }
 
+/// The middle of what one is of the other, round by round.
+pub(super) fn pairs(one: &[u64], other: &[u64]) -> u64 {
+    median(one.iter().zip(other).map(|(one, other)| one * 1000 / (*other).max(1)).collect())
+}
+
 /// Rates are what is promised; on a machine that is busy with something else they swing, and the ratio of
 /// processor times says the same with less noise.
 fn rows(ours: &Record, by_hyper: &Record, by_warp: &Record, table: &mut Table) {
-    let pairs = |one: &[u64], other: &[u64]| {
-        median(one.iter().zip(other).map(|(one, other)| one * 1000 / (*other).max(1)).collect())
-    };
     let (target, goal, none) = (Wanted::AtLeast(700), Wanted::AtLeast(850), Wanted::Nothing);
     table.promised("get_product: of bare warp's rate", pairs(&ours.rates, &by_warp.rates), Unit::Ratio, target, none);
     table.promised("get_product: of bare hyper's rate", pairs(&ours.rates, &by_hyper.rates), Unit::Ratio, none, goal);
@@ -103,7 +113,7 @@ fn rows(ours: &Record, by_hyper: &Record, by_warp: &Record, table: &mut Table) {
 pub(super) fn memory(handler: &Handler, answered: u64, effort: Effort, table: &mut Table) -> Result<(), Failure> {
     let mut answered = answered;
     while answered < effort.requests {
-        answered += run(&handler.server.url(&handler.product), effort.round_s)?.requests.max(1);
+        answered += run(&handler.server.url(&handler.product), None, effort.round_s)?.requests.max(1);
     }
     let what = format!("handler: memory after {} requests", effort.requests);
     let resident = handler.server.resident_kib()?;
@@ -112,7 +122,7 @@ pub(super) fn memory(handler: &Handler, answered: u64, effort: Effort, table: &m
 }
 
 /// Keeps the handler's answer for the bare servers: header lines, an empty line, the body.
-fn record(raw: &Raw, place: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn record(raw: &Raw, place: &Path) -> Result<PathBuf, Failure> {
     let kept = raw.head.lines().skip(1).filter(|line| {
         let name = line.split(':').next().unwrap_or_default();
         !OWN_HEADERS.iter().any(|it| name.eq_ignore_ascii_case(it))
@@ -123,12 +133,39 @@ fn record(raw: &Raw, place: &Path) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-fn run(url: &str, seconds: u64) -> Result<Round, Failure> {
-    let mut wrk = child::command(Path::new("taskset"))?;
-    wrk.args(["-c", &cores()?.1, "wrk", "-t1", "-c", CONNECTIONS, "-d", &format!("{seconds}s"), url]);
-    let output = wrk.stderr(Stdio::inherit()).output().map_err(Failure::file("start", Path::new("wrk")))?;
-    let text = String::from_utf8_lossy(&output.stdout);
+fn run(url: &str, script: Option<&Path>, seconds: u64) -> Result<Round, Failure> {
+    let text = wrk(url, script, CONNECTIONS, seconds)?;
     read(&text).ok_or_else(|| Failure::new(format!("wrk did not measure clean answers:\n{text}")))
+}
+
+/// Microseconds that 99 of 100 answers take no longer than.
+pub(super) fn p99(url: &str, script: &Path, connections: &str, seconds: u64) -> Result<u64, Failure> {
+    let text = wrk(url, Some(script), connections, seconds)?;
+    let clean = read(&text).and_then(|_| read_p99(&text));
+    clean.ok_or_else(|| Failure::new(format!("wrk did not measure clean answers:\n{text}")))
+}
+
+fn wrk(url: &str, script: Option<&Path>, connections: &str, seconds: u64) -> Result<String, Failure> {
+    let mut wrk = child::command(Path::new("taskset"))?;
+    wrk.args(["-c", &cores()?.1, "wrk", "-t1", "-c", connections, "-d", &format!("{seconds}s"), "--latency"]);
+    if let Some(script) = script {
+        wrk.arg("-s").arg(script);
+    }
+    let output = wrk.arg(url).stderr(Stdio::inherit()).output().map_err(Failure::file("start", Path::new("wrk")))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The line `     99%    2.31ms`, in microseconds.
+fn read_p99(text: &str) -> Option<u64> {
+    let took = text.lines().find_map(|line| line.trim().strip_prefix("99%"))?.trim();
+    let (number, scale) = took
+        .strip_suffix("us")
+        .map(|it| (it, 1))
+        .or_else(|| took.strip_suffix("ms").map(|it| (it, 1_000)))
+        .or_else(|| took.strip_suffix('s').map(|it| (it, 1_000_000)))?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let hundredths: u64 = format!("{part:0<2}").get(..2)?.parse().ok()?;
+    Some(whole.parse::<u64>().ok()? * scale + hundredths * scale / 100)
 }
 
 /// What wrk prints: `  123456 requests in 3.01s, 45.67MB read`. Answers other than 2xx, and broken
@@ -163,6 +200,15 @@ mod tests {
         assert!(read(&format!("{text}  Non-2xx or 3xx responses: 3\n")).is_none());
         assert!(read(&format!("{text}  Socket errors: connect 0, read 1, write 0, timeout 0\n")).is_none());
         assert!(read("unable to connect").is_none());
+    }
+
+    #[test]
+    fn the_slowest_hundredth_is_read() {
+        let text = "  Latency Distribution\n     50%    1.05ms\n     99%    2.31ms\n  9 requests in 1.00s, 1MB read\n";
+        assert_eq!(read_p99(text), Some(2_310));
+        assert_eq!(read_p99("     99%  830.00us"), Some(830));
+        assert_eq!(read_p99("     99%    1.50s"), Some(1_500_000));
+        assert_eq!(read_p99("nothing"), None);
     }
 
     #[test]

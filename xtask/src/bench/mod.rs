@@ -8,6 +8,7 @@ mod load;
 mod orders;
 mod pages;
 mod pricing;
+mod recommend;
 mod recommendations;
 mod server;
 mod size;
@@ -31,7 +32,8 @@ usage: cargo xtask bench [--json] [--quick] [--dist] [--only PART] [--train FILE
   --json      the same figures as JSON
   --quick     fewer and shorter rounds, to see that it works
   --dist      also build what is shipped, which takes minutes, and weigh it
-  --only recommendations        this part alone
+  --only recommendations        asking and building a model, alone
+  --only recommend              asking the handler for recommendations, alone
   --train FILE --test FILE      clicks to ask recommendations about, beside synthetic ones
 ";
 
@@ -84,6 +86,13 @@ const QUICK: Effort = Effort {
     sessions: 100_000,
 };
 
+/// What may be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Models,
+    Handler,
+}
+
 /// What is compared.
 struct Programs {
     handler: PathBuf,
@@ -99,7 +108,7 @@ struct Programs {
 
 pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
     let (mut json, mut effort, mut dist) = (false, FULL, false);
-    let (mut clicks, mut only) = (Clicks::default(), false);
+    let (mut clicks, mut only) = (Clicks::default(), None);
     while let Some(arg) = args.next()? {
         match arg {
             Arg::Long("json") => json = true,
@@ -108,7 +117,8 @@ pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
             Arg::Long("train") => clicks.train = Some(args.value()?.into()),
             Arg::Long("test") => clicks.test = Some(args.value()?.into()),
             Arg::Long("only") => match args.value()?.to_str() {
-                Some("recommendations") => only = true,
+                Some("recommendations") => only = Some(Part::Models),
+                Some("recommend") => only = Some(Part::Handler),
                 _ => return Err(Failure::usage(HELP)),
             },
             Arg::Long("help") => {
@@ -118,9 +128,16 @@ pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let mut table = if only { Table::default() } else { measure(effort, dist)? };
-    say("recommendations");
-    recommendations::measure(&evaluation::program()?, &clicks, effort, &mut table)?;
+    let mut table = if only.is_some() { Table::default() } else { measure(effort, dist)? };
+    let evaluation = evaluation::program()?;
+    if only != Some(Part::Handler) {
+        say("recommendations");
+        recommendations::measure(&evaluation, &clicks, effort, &mut table)?;
+    }
+    if only != Some(Part::Models) {
+        say("recommendations of the handler");
+        recommend::measure(&built()?, &evaluation, effort, &mut table)?;
+    }
     print!("{}", if json { table.json() } else { table.text() });
     Ok(())
 }

@@ -66,7 +66,7 @@ fn queries(what: &str, wanted: [u64; 3], said: &Value, table: &mut Table) {
     }
 }
 
-fn speed(program: &Path, place: &Path, words: &[&str]) -> Result<Value, Failure> {
+pub(super) fn speed(program: &Path, place: &Path, words: &[&str]) -> Result<Value, Failure> {
     let mut command = child::command(program)?;
     command.arg("speed").args(words).arg("--place").arg(place);
     let output = command.stderr(Stdio::inherit()).output().map_err(Failure::file("start", program))?;

@@ -72,7 +72,7 @@ pub(super) fn measure(program: &Path, data: &Path, effort: Effort, table: &mut T
 }
 
 /// Microseconds from start to a whole answer with 200.
-fn timed(program: &Path, path: &str, prepare: impl FnOnce(&mut Command, u16)) -> Result<u64, Failure> {
+pub(super) fn timed(program: &Path, path: &str, prepare: impl FnOnce(&mut Command, u16)) -> Result<u64, Failure> {
     let port = free_port()?;
     let mut command = Command::new(program);
     prepare(&mut command, port);

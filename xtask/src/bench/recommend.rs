@@ -1,0 +1,118 @@
+//! `GET /recommendations` on the handler: beside a server that does nothing but send such an answer, and from the start of
+//! a process to its first one. Each request is of another session.
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use super::{
+    Effort, Programs,
+    load::{Asked, Record, p99, pairs, record},
+    median,
+    recommendations::speed,
+    server::{Handler, Server, environment, get, json},
+    start::timed,
+    table::{Table, Unit, Wanted},
+};
+use crate::{failure::Failure, handler};
+
+/// Sessions that the model learns from, and items that are for sale.
+const SESSIONS: &str = "24000";
+const ITEMS: usize = 1_000;
+const CATEGORY: usize = 50;
+const FIRST: &str = "/api/v1/recommendations?surface=next&seen=item-000017,item-000003";
+/// Where bare warp sends its answer.
+const BARE: &str = "/api/v1/products/any";
+/// Another pair of seen items with each request.
+const SCRIPT: &str = "local n = 0
+request = function()
+  n = n + 1
+  local path = '/api/v1/recommendations?surface=next&seen=item-%06d,item-%06d'
+  return wrk.format('GET', string.format(path, n * 7 % 1000, n * 13 % 1000))
+end
+";
+
+pub(super) fn measure(
+    programs: &Programs,
+    evaluation: &Path,
+    effort: Effort,
+    table: &mut Table,
+) -> Result<(), Failure> {
+    let place = tempfile::tempdir().map_err(Failure::file("make", Path::new("a folder for the data")))?;
+    let data = place.path();
+    goods(&programs.handler, data)?;
+    let models = data.join("models");
+    fs::create_dir_all(&models).map_err(Failure::file("make", &models))?;
+    speed(evaluation, &models, &["--sessions", SESSIONS, "--items", &ITEMS.to_string()])?;
+    // What a process has fetched has such a name.
+    let (built, kept) = (models.join("model"), models.join("model-0"));
+    fs::rename(&built, &kept).map_err(Failure::file("move", &built))?;
+    starts(&programs.handler, data, effort, table)?;
+    rates(programs, data, effort, table)
+}
+
+/// The items that sessions know, in the shop.
+fn goods(program: &Path, data: &Path) -> Result<(), Failure> {
+    let mut list = "sku,title,price,category\n".to_owned();
+    for number in 0..ITEMS {
+        let category = number / CATEGORY;
+        // Writing to a string cannot fail.
+        writeln!(list, "item-{number:06},Item {number} of a synthetic shop,9.99,Category {category}").ok();
+    }
+    let file = data.join("goods.csv");
+    fs::write(&file, list).map_err(Failure::file("write", &file))?;
+    let mut import = handler::import(program, data)?;
+    import.args(["--currency", "GBP", "--on-hand", "100"]).arg(&file).stdout(Stdio::null());
+    let status = import.status().map_err(Failure::file("start", program))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("the goods cannot be loaded: {status}"))) }
+}
+
+fn starts(program: &Path, data: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
+    let mut took = Vec::new();
+    for turn in 0..=effort.starts {
+        let start = timed(program, FIRST, |command, port| environment(command, data, port))?;
+        if turn > 0 {
+            took.push(start);
+        }
+    }
+    let (target, none) = (Wanted::AtMost(50_000), Wanted::Nothing);
+    table.promised("start to first recommendation, model on disk", median(took), Unit::Milliseconds, target, none);
+    Ok(())
+}
+
+fn rates(programs: &Programs, data: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
+    let handler = Handler::start(&programs.handler, data)?;
+    let answer = get(handler.server.port, FIRST)?;
+    let list = json(&answer)?;
+    if list["modelVersion"] != "0" || list["items"].as_array().is_none_or(|it| it.len() < 10) {
+        return Err(Failure::new(format!("this is no list of the model: {list}")));
+    }
+    let recorded = record(&answer, data)?;
+    let bare = Server::start(&programs.bare_warp, BARE, |command, port| {
+        command.arg(port.to_string()).arg(&recorded);
+    })?;
+    let script: PathBuf = data.join("sessions.lua");
+    fs::write(&script, SCRIPT).map_err(Failure::file("write", &script))?;
+    let asked = Asked { path: FIRST, script: Some(&script) };
+    let (mut ours, mut by_warp) = (Record::default(), Record::default());
+    for round in 0..=effort.rounds {
+        ours.add(&handler.server, asked, effort.round_s, round > 0)?;
+        by_warp.add(&bare, Asked { path: BARE, script: None }, effort.round_s, round > 0)?;
+    }
+    let (target, none) = (Wanted::AtLeast(500), Wanted::Nothing);
+    table.promised("recommend: of bare warp's rate", pairs(&ours.rates, &by_warp.rates), Unit::Ratio, target, none);
+    let by_cost = pairs(&by_warp.costs_ns, &ours.costs_ns);
+    table.shown("recommend: the same by processor time", by_cost, Unit::Ratio);
+    table.shown("recommend: requests per second on one core", median(ours.rates), Unit::PerSecond);
+    for (what, costs) in [("handler", ours.costs_ns), ("bare warp", by_warp.costs_ns)] {
+        table.shown(&format!("recommend: processor time per request, {what}"), median(costs), Unit::Microseconds);
+    }
+    for connections in ["16", "64"] {
+        let took = p99(&handler.server.url(FIRST), &script, connections, effort.round_s)?;
+        let what = format!("recommend: 99 of 100 take no longer than, {connections} connections");
+        table.shown(&what, took, Unit::Milliseconds);
+    }
+    Ok(())
+}
