@@ -10,6 +10,7 @@ const TOUR: &str = include_str!("../../../docs/TOUR.md");
 /// What a reader of README sees at each step, in this order.
 const SEEN: &[&str] = &[
     "\"items\":[{\"id\":\"prd_",
+    "\"surface\":\"next\"",
     "\"quantity\":2",
     "\"shippingOptions\":[{\"method\":\"standard\"",
     "\"lifecycle\":\"placed\",\"paymentStatus\":\"captured\"",
