@@ -50,6 +50,8 @@ pub const FIRST: &str = "recommend/first";
 
 /// Days of clicks that a model is made of, unless it is said.
 const DAYS: u16 = 30;
+/// An invocation has 100 s, and a step may need most of them.
+const AT_ONCE: Duration = Duration::from_secs(15);
 /// What a request has for everything that it waits for.
 const DEADLINE: Duration = Duration::from_millis(400);
 /// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
@@ -61,6 +63,8 @@ const PICKS_PER_ITEM: usize = 2;
 pub struct Recommender {
     /// Days of clicks that a model is made of.
     pub days: u16,
+    /// After so long the next step of making one is left to a message.
+    pub at_once: Duration,
     held: Option<Arc<Held>>,
     wanted: mpsc::Sender<()>,
     /// For the keeper, which takes it with the first question.
@@ -82,7 +86,14 @@ impl Recommender {
     fn new(held: Option<Arc<Held>>) -> Recommender {
         // One wish is as good as many.
         let (wanted, unheard) = mpsc::channel(1);
-        Recommender { days: DAYS, held, wanted, unheard: Mutex::new(Some(unheard)), ready_by: Mutex::new(None) }
+        Recommender {
+            days: DAYS,
+            at_once: AT_ONCE,
+            held,
+            wanted,
+            unheard: Mutex::new(Some(unheard)),
+            ready_by: Mutex::new(None),
+        }
     }
 
     /// What answers now. Wakes the keeper if there may be something new.

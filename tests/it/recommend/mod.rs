@@ -8,6 +8,7 @@ mod shoppers;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use offpeak::{
     functions::ROOMS,
@@ -24,20 +25,22 @@ use offpeak::{
             publications::{Publication, publish},
             recommendations::{Cadence, MODEL, Recommender},
         },
-        ports::{Ports, cache::Cache, clock::Clock, objects::ObjectName},
+        ports::{
+            Ports,
+            cache::Cache,
+            clock::Clock,
+            identity::{Caller, Identity, IdentityError},
+            objects::ObjectName,
+        },
     },
 };
 use offpeak_domain::recommend::{Builder, Click, Kind, Params, Stage};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::{
-    catalogue::stand::{Nowhere, Stand},
-    documents_contract::HandClock,
-    shop::PATIENCE,
-};
+use crate::{catalogue::stand::Stand, documents_contract::HandClock, shop::PATIENCE};
 
 /// What is for sale; nothing is left of the lamp, and the draft is not shown.
 const GOODS: &str = "sku,product,title,price,category,onHand\n\
@@ -106,6 +109,16 @@ impl Goods {
     }
 }
 
+/// A token is a scope.
+struct Staff;
+
+#[async_trait]
+impl Identity for Staff {
+    async fn caller(&self, token: &str) -> Result<Caller, IdentityError> {
+        Ok(Caller { subject: "ada".to_owned(), roles: Vec::new(), scopes: vec![token.to_owned()] })
+    }
+}
+
 /// The rooms of one process on a socket; ends with the test.
 pub(super) struct Server {
     url: String,
@@ -115,7 +128,7 @@ pub(super) struct Server {
 
 impl Server {
     async fn start(shop: Shop) -> Server {
-        let app = Arc::new(App::new(shop, Arc::new(Nowhere)));
+        let app = Arc::new(App::new(shop, Arc::new(Staff)));
         let listener = bind(0, Duration::ZERO).await.unwrap();
         let url = format!("http://{}/api/v1/recommendations", listener.local_addr().unwrap());
         let table = Arc::new(Table::new(ROOMS, "api").unwrap());
@@ -127,7 +140,17 @@ impl Server {
     }
 
     async fn get(&self, query: &str) -> (u16, Value) {
-        let answer = self.client.get(format!("{}{query}", self.url)).send().await.unwrap();
+        self.answer(self.client.get(format!("{}{query}", self.url))).await
+    }
+
+    /// What staff with this scope are told of the last run.
+    pub(super) async fn last_run(&self, scope: &str) -> (u16, Value) {
+        let url = self.url.replace("/recommendations", "/manage/recommendations");
+        self.answer(self.client.get(url).bearer_auth(scope)).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> (u16, Value) {
+        let answer = request.send().await.unwrap();
         (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
     }
 

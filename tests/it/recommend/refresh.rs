@@ -1,7 +1,11 @@
 //! Making the model anew: what a run does, what stops it, and what it never leaves behind.
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,6 +21,7 @@ use offpeak::shared::{
     },
     ports::{
         Ports,
+        bus::{Bus, BusError, Message},
         documents::ETag,
         objects::{Listing, Object, ObjectError, ObjectName, Objects, Pointer, Upload},
     },
@@ -25,6 +30,8 @@ use offpeak_domain::{
     ids::JobId,
     recommend::{Kind, Layout, Stage},
 };
+
+use serde_json::json;
 
 use super::{
     Goods, builder,
@@ -81,6 +88,11 @@ async fn days_that_are_over_are_packed_and_a_model_is_made_of_all() {
     assert_eq!(names(&goods.ports, "clicks/days").await, ["clicks/days/2027-01-12", "clicks/days/2027-01-13"]);
     let kept = last_refresh(&goods.shop(goods.ports.clone())).await.unwrap().unwrap().value;
     assert_eq!(kept, made);
+    let server = goods.open().await;
+    let (status, shown) = server.last_run("read_reports").await;
+    assert_eq!((status, &shown["outcome"], &shown["published"]["clicks"]), (200, &json!("published"), &json!(600)));
+    assert_eq!(server.last_run("read_stock").await.0, 403);
+    assert_eq!(Goods::new().await.open().await.last_run("read_reports").await.0, 404);
 
     // Nobody clicked since.
     let before = answering(&goods.ports).await;
@@ -281,6 +293,44 @@ async fn of_two_runs_at_once_one_goes_on() {
     let done: Vec<Refresh> = [one.unwrap(), other.unwrap()].into_iter().flatten().collect();
     assert_eq!(done.len(), 1, "{done:?}");
     assert_eq!(names(&goods.ports, "recommend/model/versions").await.len(), 1);
+}
+
+/// Keeps what is sent.
+#[derive(Default)]
+struct Sent(Mutex<VecDeque<Message>>);
+
+#[async_trait]
+impl Bus for Sent {
+    async fn send(&self, message: &Message) -> Result<(), BusError> {
+        self.0.lock().unwrap().push_back(message.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_no_time_for_is_done_by_messages_whichever_come_twice() {
+    let goods = Goods::new().await;
+    clicked(&goods).await;
+    let bus = Arc::new(Sent::default());
+    let mut shop = goods.shop(Ports { bus: Arc::clone(&bus) as Arc<dyn Bus>, ..goods.ports.clone() });
+    shop.recommender.at_once = Duration::ZERO;
+    let begun = refresh(&shop).await.unwrap().unwrap();
+    assert_eq!((begun.phase, begun.slices), (RefreshPhase::Pack, 1));
+    let mut messages = 0;
+    loop {
+        let Some(message) = bus.0.lock().unwrap().pop_front() else { break };
+        let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+        assert_eq!((&*message.destination, &body["kind"]), ("jobs", &json!("refresh_recommendations")));
+        let id = JobId::parse(body["jobId"].as_str().unwrap()).unwrap();
+        let slice = u32::try_from(body["slice"].as_u64().unwrap()).unwrap();
+        assert!(continue_refresh(&shop, id, slice).await.unwrap().is_some());
+        assert_eq!(continue_refresh(&shop, id, slice).await.unwrap(), None, "it came twice");
+        messages += 1;
+    }
+    // A second day, what there is, the judgement, the model, and what is too old.
+    assert_eq!(messages, 5);
+    let done = last_refresh(&shop).await.unwrap().unwrap().value;
+    assert_eq!((done.phase, done.outcome), (RefreshPhase::Done, Some(RefreshOutcome::Published)));
 }
 
 #[tokio::test]

@@ -41,8 +41,6 @@ pub use crate::shared::documents::recommendations::{DayOutcomes, Refresh};
 
 /// What a message says that asks for the next step.
 pub const KIND: &str = "refresh_recommendations";
-/// Begun later than this, a step is left to a message: an invocation has 100 s, and a step may need most of them.
-const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(15);
 /// A run that did nothing for so long is dead.
 const STILL_MAX: Duration = Duration::minutes(10);
 /// Models before the current one that stay.
@@ -140,10 +138,6 @@ pub async fn last_outcomes(shop: &Shop) -> Result<Vec<DayOutcomes>, StoreError> 
 async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag) -> Result<Option<Refresh>, RefreshError> {
     let begun = Instant::now();
     while run.phase != RefreshPhase::Done {
-        if begun.elapsed() > AT_ONCE {
-            shop.ports.bus.send(&next_message(&run)).await?;
-            break;
-        }
         // On the heap: it holds all that a step works with.
         let failed = step(shop, &mut run).boxed().await.err();
         run.slices += 1;
@@ -156,6 +150,10 @@ async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag) -> Result<Option<R
         }
         if let Some(err) = failed {
             return Err(err);
+        }
+        if run.phase != RefreshPhase::Done && begun.elapsed() >= shop.recommender.at_once {
+            shop.ports.bus.send(&next_message(&run)).await?;
+            break;
         }
     }
     Ok(Some(run))
