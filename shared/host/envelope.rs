@@ -31,6 +31,16 @@ pub(super) enum Payload {
     Tick(Tick),
 }
 
+impl Payload {
+    /// How often what is in it was given out, this time too; 0 for what the host gives out by itself.
+    pub(super) fn deliveries(&self) -> u32 {
+        match self {
+            Payload::Messages(messages) => messages.iter().map(|it| it.delivery_count).max().unwrap_or(0),
+            Payload::Events(_) | Payload::Tick(_) => 0,
+        }
+    }
+}
+
 /// The payload, and the number of the host's retry (0 on the first try or without a retry policy).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Envelope {

@@ -32,6 +32,9 @@ pub struct Limits {
     pub request_time: Duration,
     /// What a room has for one invocation; then the invocation fails. 100 s.
     pub invocation_time: Duration,
+    /// Longest rest of a message that failed before it is given back, with [`Limits::invocation_time`] shorter than the
+    /// host's limit. 15 s.
+    pub rest_max: Duration,
     /// Adds `Server-Timing` with the count of store operations to HTTP answers; for local mode. Off.
     pub debug_headers: bool,
 }
@@ -49,7 +52,36 @@ impl Default for Limits {
             invocation_bytes: 16 * MIB,
             request_time: Duration::from_secs(60),
             invocation_time: Duration::from_secs(100),
+            rest_max: Duration::from_secs(15),
             debug_headers: false,
         }
+    }
+}
+
+impl Limits {
+    /// How long a message rests that has failed so often. The broker would give it out again at once and set it aside
+    /// after ten times, all within a second while a dependency is away; so the ten take more than a minute.
+    pub fn rest(&self, deliveries: u32) -> Duration {
+        let seconds = match deliveries {
+            // Whoever was only in another's way goes on at once.
+            0 | 1 => 0,
+            more => 1 << (more - 2).min(16),
+        };
+        Duration::from_secs(seconds).min(self.rest_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_deliveries_outlast_a_minute_and_none_outlasts_the_host() {
+        let limits = Limits::default();
+        let rests: Vec<u64> = (1..=10).map(|it| limits.rest(it).as_secs()).collect();
+        assert_eq!(rests, [0, 1, 2, 4, 8, 15, 15, 15, 15, 15]);
+        assert!(rests[..9].iter().sum::<u64>() > 60);
+        let function_timeout = Duration::from_secs(120);
+        assert!(limits.invocation_time + limits.rest(u32::MAX) < function_timeout);
     }
 }

@@ -278,9 +278,13 @@ async fn invoke<A: Send + Sync>(server: &Server<A>, job: &Job<A>, headers: &Head
             return answer::problem(&Problem::new(code, err.to_string()));
         }
     };
+    let rest = limits.rest(envelope.payload.deliveries());
     match bounded(limits.invocation_time, || Box::pin(work(&*server.app, job, envelope))).await {
         Ok(()) => answer::done(),
-        Err(problem) => answer::problem(&problem),
+        Err(problem) => {
+            tokio::time::sleep(rest).await;
+            answer::problem(&problem)
+        }
     }
 }
 

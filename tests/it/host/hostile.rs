@@ -187,6 +187,21 @@ async fn a_panic_is_one_line_of_standard_output_with_the_requests_ids() {
     }
 }
 
+/// Ten deliveries would be over at once while a dependency is away.
+#[tokio::test]
+async fn a_message_that_failed_before_rests_before_it_is_given_back() {
+    let host = start(Limits { rest_max: PATIENCE * 10, ..Limits::default() }).await;
+    let failing = |count: u32| format!(r#"{{"Data":{{"msg":"\"fail\""}},"Metadata":{{"DeliveryCount":"{count}"}}}}"#);
+    assert_eq!(host.invoke("OnOrder", &failing(1)).await.status, 500);
+    let mut resting = host.connect().await;
+    resting.write(invocation("OnOrder", &failing(10))).await;
+    // Many others are answered meanwhile, so it is not by chance that this one is not.
+    for _ in 0..200 {
+        still_serves(&host).await;
+    }
+    assert!(resting.says_nothing(), "it was given back at once");
+}
+
 #[tokio::test]
 async fn a_room_that_takes_too_long_is_a_503() {
     let host = start(Limits { request_time: SHORT, ..Limits::default() }).await;

@@ -271,6 +271,12 @@ impl Wire {
         Some(answer)
     }
 
+    /// Whether nothing has come that was not read.
+    pub(crate) fn says_nothing(&self) -> bool {
+        let nothing = self.stream.try_read(&mut [0]).is_err_and(|err| err.kind() == std::io::ErrorKind::WouldBlock);
+        self.unread.is_empty() && nothing
+    }
+
     /// Whether the server closes within [`PATIENCE`], having sent nothing more.
     pub(crate) async fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && self.more().await == 0

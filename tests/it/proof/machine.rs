@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 use async_trait::async_trait;
 use http::HeaderMap;
 use offpeak::shared::{
-    adapters::{memory::hub::MemoryHub, memory_cache::NoCache, object_storage::StoredObjects},
+    adapters::{memory::hub::MemoryHub, memory_cache::NoCache, object_storage::StoredObjects, service_bus},
     app::App,
     operations::Shop,
     ports::{
@@ -65,6 +65,12 @@ struct Inner {
     faults: Arc<Faults>,
 }
 
+impl Inner {
+    fn turns_away(&self) -> bool {
+        self.world.store_is_busy.load(Ordering::SeqCst)
+    }
+}
+
 /// What may be read old: a decision that stands on it is made again by a conditional write or is only shown.
 const MAY_BE_OLD: [Container; 5] =
     [Container::Stores, Container::Catalog, Container::Lookups, Container::Listings, Container::Carts];
@@ -77,7 +83,7 @@ fn busy() -> StoreError {
 impl Documents for Inner {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
         self.faults.read().await;
-        if self.faults.is_lost() {
+        if self.turns_away() || self.faults.is_lost() {
             return Err(busy());
         }
         if MAY_BE_OLD.contains(&container)
@@ -109,7 +115,9 @@ impl Documents for Inner {
             Some(Write::Create { .. }) => StoreError::Exists { id },
             _ => StoreError::Changed { id },
         };
-        let work = self.world.store.write(container, partition, writes);
+        let work = async {
+            if self.turns_away() { Err(busy()) } else { self.world.store.write(container, partition, writes).await }
+        };
         let done = self.faults.effect(name, work, Some(conflict), busy()).await;
         let overtaken = matches!(done, Err(StoreError::Changed { .. })) && container == Container::Purchases;
         if overtaken && self.world.planted == Planted::RefundsUnasked {
@@ -120,7 +128,7 @@ impl Documents for Inner {
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
         self.faults.read().await;
-        if self.faults.is_lost() {
+        if self.turns_away() || self.faults.is_lost() {
             return Err(busy());
         }
         self.world.store.query(container, scope, query).await
@@ -131,6 +139,10 @@ impl Documents for Inner {
 impl Bus for Inner {
     async fn send(&self, message: &Message) -> Result<(), BusError> {
         let work = async {
+            if self.world.bus_is_silent.load(Ordering::SeqCst) {
+                tokio::time::sleep(service_bus::PATIENCE).await;
+                return Err(BusError::Unavailable("no answer came".into()));
+            }
             self.world.accept(message).await;
             Ok(())
         };

@@ -84,7 +84,7 @@ async fn any_order(seed: u64) -> Result<Proved, String> {
 
 /// Distinct events that say an order was placed, and distinct letters: the mail service drops a letter whose
 /// name it knows, and a message that is worked on twice at once hands the same letter over twice.
-fn placed_and_mails(world: &World) -> (usize, usize) {
+pub(super) fn placed_and_mails(world: &World) -> (usize, usize) {
     let mut placed: Vec<_> =
         world.broker.sent().into_iter().filter(|it| it.subject == "order.placed").map(|it| it.id).collect();
     placed.sort();

@@ -19,6 +19,7 @@ mod last_units;
 mod local;
 mod machine;
 mod messages;
+mod outages;
 mod paying;
 mod planted;
 mod prove;

@@ -14,6 +14,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::Method;
 use offpeak::shared::{
     documents::settings,
+    host::limits::Limits,
     operations::import_catalogue::{ImportOptions, import_catalogue, rows::Format},
     ports::{bus::Message, documents::Container, mail::Letter},
 };
@@ -50,6 +51,10 @@ pub(super) struct World {
     pub(super) letters: Mutex<Vec<Letter>>,
     /// The mail service answers nobody.
     pub(super) mail_is_down: AtomicBool,
+    /// The broker answers nobody.
+    pub(super) bus_is_silent: AtomicBool,
+    /// The store turns everyone away.
+    pub(super) store_is_busy: AtomicBool,
     /// Events that were sent before the change they tell of was stored.
     pub(super) too_early: Mutex<Vec<String>>,
     pub(super) planted: Planted,
@@ -71,6 +76,8 @@ impl World {
             broker: Broker::new(manners, seed),
             letters: Mutex::default(),
             mail_is_down: AtomicBool::new(false),
+            bus_is_silent: AtomicBool::new(false),
+            store_is_busy: AtomicBool::new(false),
             too_early: Mutex::default(),
             planted,
             seed,
@@ -250,7 +257,10 @@ impl Fleet {
         let what = (message.id.as_str(), message.body.as_str());
         match rooms::deliver(&process, &message.destination, what, envelope.deliveries + 1).await {
             Some(Ok(())) => {}
-            Some(Err(reason)) => self.world.broker.give_back(envelope, Duration::ZERO, &reason),
+            Some(Err(reason)) => {
+                let rest = Limits::default().rest(envelope.deliveries + 1);
+                self.world.broker.give_back(envelope, rest, &reason);
+            }
             None => self.world.broker.give_back(envelope, LOCK, "the lock was lost"),
         }
     }
