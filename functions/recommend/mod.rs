@@ -2,6 +2,7 @@
 //! with its reason.
 //!
 //! What a session has clicked a moment ago counts already. Nobody may keep the answer: it is this shopper's.
+use offpeak_domain::code::Code;
 use serde::Deserialize;
 
 use crate::shared::{
@@ -42,6 +43,7 @@ impl From<RecommendError> for Problem {
     fn from(err: RecommendError) -> Problem {
         match err {
             RecommendError::Parameter { name, reason } => Problem::invalid(name, reason),
+            RecommendError::Late => Problem::new(Code::Unavailable, err.to_string()).retry_after(1),
             RecommendError::Listing(err) => err.into(),
             RecommendError::Store(err) => err.into(),
         }

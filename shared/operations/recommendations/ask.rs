@@ -32,6 +32,8 @@ pub struct Recommend {
 pub enum RecommendError {
     #[error("{name}: {reason}")]
     Parameter { name: &'static str, reason: String },
+    #[error("there was nothing to show in time")]
+    Late,
     #[error(transparent)]
     Listing(#[from] ListProductsError),
     #[error(transparent)]

@@ -36,7 +36,6 @@ use super::{
     Shop,
     cards::Card,
     clicks::{session_key, sessions},
-    list_products::ListProductsError,
 };
 use crate::shared::ports::{Ports, chain, documents::StoreError};
 
@@ -164,7 +163,7 @@ pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Recommendations, 
         let seen = session.iter().rev().map(|sku| Pick { sku: sku.clone(), reason: Why::new("seen", None) });
         list.show(shop, &seen.collect::<Vec<Pick>>(), until).await?;
     } else {
-        list.fill(shop, &asked).await?;
+        list.fill(shop, &asked, until).await?;
     }
     let model_version = serving.and_then(|it| it.opened.version.as_ref().map(|it| it.name.clone()));
     Ok(Recommendations { surface: asked.surface.name(), model_version, items: list.items })
@@ -257,17 +256,19 @@ impl List {
     }
 
     /// Fills what is still missing from the listings, of the category and then of the shop.
-    async fn fill(&mut self, shop: &Shop, asked: &Asked) -> Result<(), RecommendError> {
+    async fn fill(&mut self, shop: &Shop, asked: &Asked, until: Instant) -> Result<(), RecommendError> {
         for category in [asked.category.as_deref(), None].into_iter().skip(usize::from(asked.category.is_none())) {
             if self.is_full() {
                 break;
             }
-            match shop.cards.listed(category).await {
+            let listed = timeout_at(until, shop.cards.listed(category)).await.map_err(|_| RecommendError::Late);
+            match listed.and_then(|it| it.map_err(RecommendError::from)) {
                 Ok(cards) => cards.iter().for_each(|card| self.push(card, None, Why::new("listed", category))),
-                Err(ListProductsError::Store(err)) if !self.items.is_empty() => {
+                Err(err) if !self.items.is_empty() => {
                     tracing::warn!(error = %chain(&err), "A short list of recommendations stays short.");
+                    break;
                 }
-                Err(err) => return Err(err.into()),
+                Err(err) => return Err(err),
             }
         }
         Ok(())

@@ -52,6 +52,7 @@ impl Stand {
             inner: documents,
             reads: AtomicI64::new(0),
             is_gone: AtomicBool::new(false),
+            is_silent: AtomicBool::new(false),
             writes_left: AtomicI64::new(i64::MAX),
             late_every: AtomicI64::new(i64::MAX),
         });
@@ -113,6 +114,7 @@ pub(crate) struct Watched {
     inner: Arc<dyn Documents>,
     reads: AtomicI64,
     is_gone: AtomicBool,
+    is_silent: AtomicBool,
     writes_left: AtomicI64,
     late_every: AtomicI64,
 }
@@ -128,8 +130,16 @@ impl Watched {
         self.is_gone.store(true, Ordering::SeqCst);
     }
 
-    fn readable(&self) -> Result<(), StoreError> {
+    /// From now on nothing that is read is ever answered.
+    pub(crate) fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    async fn readable(&self) -> Result<(), StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.is_gone.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the store was taken away".into()));
         }
@@ -154,7 +164,7 @@ impl Watched {
 #[async_trait]
 impl Documents for Watched {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
-        self.readable()?;
+        self.readable().await?;
         // Gives other callers a turn, as a real store would.
         tokio::task::yield_now().await;
         self.inner.read(container, partition, id).await
@@ -173,7 +183,7 @@ impl Documents for Watched {
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
-        self.readable()?;
+        self.readable().await?;
         self.inner.query(container, scope, query).await
     }
 }

@@ -1,5 +1,21 @@
 //! `GET /api/v1/recommendations`, over a socket.
-use offpeak::shared::operations::clicks::sessions::remember;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use offpeak::shared::{
+    operations::clicks::sessions::remember,
+    ports::{
+        Ports,
+        cache::{Cache, CacheError, Kept},
+    },
+};
 use offpeak_domain::recommend::Kind;
 use serde_json::json;
 
@@ -140,4 +156,82 @@ async fn without_the_store_what_was_shown_is_shown_on_and_nothing_is_made_up() {
     assert_eq!(server.list(asked).await, list);
     let (status, problem) = goods.open().await.get(asked).await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_is_not_waited_for() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    let asked = "?surface=next&seen=TENT&limit=2";
+    let list = server.list(asked).await;
+    goods.stand.store.fall_silent();
+    assert_eq!(server.list(asked).await, list, "what is known is shown at once");
+    let longer = server.skus("?surface=resume&seen=PRINTER,TENT,MAT").await;
+    assert!(longer.contains(&"TENT".to_owned()), "{longer:?}");
+    let (status, problem) = goods.open().await.get("?surface=next&limit=2").await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")), "nothing is known, and the request is over");
+}
+
+/// A cache that processes share, and how often it was asked.
+struct Counted {
+    inner: Arc<dyn Cache>,
+    trips: AtomicUsize,
+}
+
+#[async_trait]
+impl Cache for Counted {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Kept>>, CacheError> {
+        self.trips.fetch_add(1, Ordering::SeqCst);
+        self.inner.get(keys).await
+    }
+
+    fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), CacheError> {
+        self.inner.set(key, value, ttl)
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), CacheError> {
+        self.inner.delete(keys).await
+    }
+
+    fn count(&self, key: &str, units: u64, window: Duration) -> u64 {
+        self.inner.count(key, units, window)
+    }
+
+    async fn push(
+        &self,
+        key: &str,
+        items: &[Bytes],
+        keep: usize,
+        ttl: Duration,
+        patience: Duration,
+    ) -> Result<Vec<Bytes>, CacheError> {
+        self.trips.fetch_add(1, Ordering::SeqCst);
+        self.inner.push(key, items, keep, ttl, patience).await
+    }
+}
+
+#[tokio::test]
+async fn what_another_process_has_read_costs_one_round_trip_and_the_session_another() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS])).await;
+    let cache = Arc::new(Counted { inner: Arc::clone(&goods.ports.cache), trips: AtomicUsize::new(0) });
+    let ports = Ports { cache: Arc::clone(&cache) as Arc<dyn Cache>, ..goods.ports.clone() };
+    remember(&ports, "ann", &["TENT"]).await;
+    let asked = "?surface=next&session=ann&limit=2";
+    let first = goods.open_with(ports.clone()).await;
+    first.until_model(&model).await;
+    let list = first.list(asked).await;
+    assert_eq!(skus(&list), ["MAT", "STOVE"]);
+
+    let other = goods.open_with(ports).await;
+    let (reads, trips) = (goods.stand.store.reads(), cache.trips.load(Ordering::SeqCst));
+    assert_eq!(other.list(asked).await, list);
+    assert_eq!(goods.stand.store.reads(), reads, "nothing was read in the store");
+    assert_eq!(cache.trips.load(Ordering::SeqCst), trips + 2);
 }
