@@ -1,5 +1,5 @@
 //! What a shopper does changes what is shown next, on whichever process it is asked for.
-use std::sync::Arc;
+use std::{fs, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use offpeak::shared::{
@@ -8,13 +8,22 @@ use offpeak::shared::{
         object_storage::{Place, StoredObjects},
         system::RandomIds,
     },
-    operations::{publications::publish, recommendations::MODEL},
+    documents::clicks::stored::unpack,
+    operations::{
+        clicks::{Clicks, What},
+        publications::publish,
+        recommendations::MODEL,
+    },
     ports::{Ports, objects::ObjectName},
 };
 use offpeak_domain::recommend::{Builder, Click, Params, Stage};
 use serde_json::{Value, json};
 
-use super::{Options, Shop, buyer::skus, wait_for};
+use super::{
+    Options, Shop,
+    buyer::{Buyer, skus},
+    wait_for,
+};
 use crate::{cache_contract::server::Redis, catalogue::stand::Stand};
 
 const SESSION: &str = "7d1a5c02-41e7-4d7b-9f0e";
@@ -133,9 +142,25 @@ async fn what_others_do_is_known_to_every_process_within_the_minute() {
     until_all_answer(&shop, &query, |it| first(it) == goods[8]).await;
     let why = recommended(&shop, &query).await["items"][0]["reason"].clone();
     assert_eq!(why, json!({ "kind": "seen_with", "of": goods[3] }));
-    let kept = || {
-        let folder = shop.data().path().join("objects/clicks/batches");
-        std::fs::read_dir(folder).ok().and_then(|mut it| it.next())
-    };
-    wait_for("what was clicked to be kept", kept).unwrap();
+}
+
+/// Everything that is kept of what was clicked and bought.
+fn kept(shop: &Shop) -> Vec<Clicks> {
+    let files = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().map(|it| it.unwrap().path());
+    let days = files(shop.data().path().join("objects/clicks/batches"));
+    days.flat_map(files).flat_map(|file| unpack(&fs::read(file).unwrap()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_bought_is_learnt_from_the_order() {
+    let shop = Shop::start(&Options::default());
+    let goods = skus(&shop.client, 2).await;
+    let buyer = Buyer::at_checkout(&shop.client, &[(&goods[0], 1), (&goods[1], 2)]).await;
+    let total = buyer.total().await;
+    buyer.complete("one", &total, "sandbox_approve").await.gave(200);
+    let learnt = wait_for("the purchase", || kept(&shop).pop());
+    let bought: Vec<What> = goods.iter().map(|sku| What::Ordered { sku: sku.clone() }).collect();
+    assert_eq!(learnt.events.iter().map(|it| it.what.clone()).collect::<Vec<_>>(), bought);
+    let text = format!("{learnt:?}");
+    assert!(!text.contains("ada@example.com") && !text.contains("ord_"), "{text}");
 }
