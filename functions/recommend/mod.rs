@@ -1,4 +1,4 @@
-//! `GET /api/v1/recommendations?surface=&session=&sku=&cart=&seen=&category=&limit=&consent=`: products to show next, each
+//! `GET /api/v1/recommendations?surface=&sessionId=&sku=&cart=&seen=&category=&limit=&consent=`: products to show next, each
 //! with its reason.
 //!
 //! What a session has clicked a moment ago counts already. Nobody may keep the answer: it is this shopper's.
@@ -20,11 +20,11 @@ pub(super) const ROOM: Room<App> =
     Room::http("recommend", include_str!("function.json")).get(|app, call| answering(handle(app, call)));
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RecommendQuery {
     surface: Option<String>,
     #[serde(alias = "sessionId")]
-    session: Option<String>,
+    session_id: Option<String>,
     sku: Option<String>,
     cart: Option<String>,
     seen: Option<String>,
@@ -34,8 +34,8 @@ struct RecommendQuery {
 }
 
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
-    let RecommendQuery { surface, session, sku, cart, seen, category, limit, consent } = call.query()?;
-    let ask = Recommend { surface, session, sku, cart, seen, category, limit, consent };
+    let RecommendQuery { surface, session_id, sku, cart, seen, category, limit, consent } = call.query()?;
+    let ask = Recommend { surface, session_id, sku, cart, seen, category, limit, consent };
     Reply::ok(&recommend(&app.shop, &ask).await?)
 }
 

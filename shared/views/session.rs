@@ -1,22 +1,18 @@
 //! What a shop calls a visit, so that one click is seen beside another.
 use offpeak_domain::code::Code;
 
-use crate::shared::{host::problem::Problem, ports::hub::HubError};
+use crate::shared::{
+    host::problem::Problem,
+    operations::clicks::sessions::{ID_FORM, is_id},
+    ports::hub::HubError,
+};
 
-const CHARS: std::ops::RangeInclusive<usize> = 16..=64;
-
-/// A session's id as it came under `field`: long enough that nobody guesses it.
+/// A session's id as it came under `field`, if any came.
 ///
 /// # Errors
 /// `validation_failed`.
 pub fn session_id<'t>(field: &str, text: Option<&'t str>) -> Result<Option<&'t str>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    let plain = text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'));
-    if plain && CHARS.contains(&text.len()) {
-        return Ok(Some(text));
-    }
-    let form = "16 to 64 of A-Z a-z 0-9 - _, drawn at random once for each visitor, as crypto.randomUUID() does";
-    Err(Problem::invalid(field, form))
+    if text.is_none_or(is_id) { Ok(text) } else { Err(Problem::invalid(field, ID_FORM)) }
 }
 
 impl From<HubError> for Problem {

@@ -11,6 +11,14 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// After its last click.
 const KEPT: Duration = Duration::from_hours(24);
 
+/// What a session's id looks like, for whoever sent another.
+pub const ID_FORM: &str = "16 to 64 of A-Z a-z 0-9 - _, drawn at random for each visitor, as crypto.randomUUID() does";
+
+/// Whether nobody will guess it: whoever knows a session's id can ask what it was shown.
+pub fn is_id(text: &str) -> bool {
+    (16..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
+}
+
 fn key(session: &str) -> String {
     format!("session:{session}")
 }

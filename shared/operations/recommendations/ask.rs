@@ -5,21 +5,25 @@ use offpeak_domain::{
     sku::Sku,
 };
 
-use crate::shared::{operations::list_products::ListProductsError, ports::documents::StoreError};
+use crate::shared::{
+    operations::{
+        clicks::sessions::{ID_FORM, is_id},
+        list_products::ListProductsError,
+    },
+    ports::documents::StoreError,
+};
 
 /// Products in a list unless the caller says otherwise, and at most.
 const LIMIT_DEFAULT: usize = 12;
 pub const LIMIT_MAX: usize = 50;
 /// SKUs that a caller says were seen.
 const SEEN_MAX: usize = 20;
-/// Longest name of a session, in bytes.
-const SESSION_MAX_BYTES: usize = 128;
 
 /// What is asked for, as text. An empty value is as if it were not there.
 #[derive(Clone, Debug, Default)]
 pub struct Recommend {
     pub surface: Option<String>,
-    pub session: Option<String>,
+    pub session_id: Option<String>,
     pub sku: Option<String>,
     pub cart: Option<String>,
     pub seen: Option<String>,
@@ -60,9 +64,9 @@ impl Asked {
         let names = Surface::ALL.map(Surface::name).join(", ");
         let surface =
             given(&ask.surface).and_then(Surface::parse).ok_or_else(|| bad("surface", format!("one of {names}")))?;
-        let session = given(&ask.session);
-        if session.is_some_and(|it| it.len() > SESSION_MAX_BYTES || it.chars().any(char::is_control)) {
-            return Err(bad("session", format!("at most {SESSION_MAX_BYTES} bytes without control characters")));
+        let session = given(&ask.session_id);
+        if !session.is_none_or(is_id) {
+            return Err(bad("sessionId", ID_FORM.to_owned()));
         }
         let category = given(&ask.category).map(|it| Slug::parse(it).map_err(|err| bad("category", err.to_string())));
         let consent = match given(&ask.consent) {

@@ -55,8 +55,8 @@ async fn what_cannot_be_read_is_a_422_that_names_it() {
         ("?surface=next&seen=A,,B", "seen"),
         (&format!("?surface=next&seen={}", vec!["A"; 21].join(",")), "seen"),
         (&format!("?surface=cart&cart={many}"), "cart"),
-        (&format!("?surface=next&session={long}"), "session"),
-        ("?surface=next&session=a%0Ab", "session"),
+        (&format!("?surface=next&sessionId={long}"), "sessionId"),
+        ("?surface=next&sessionId=a%0Ab", "sessionId"),
         ("?surface=next&category=%2F", "category"),
         ("?surface=next&limit=0", "limit"),
         ("?surface=next&limit=51", "limit"),
@@ -80,16 +80,16 @@ async fn what_a_session_has_seen_decides_and_what_it_may_not_be_used_for_does_no
     assert_eq!(skus(&list), ["MAT", "STOVE"], "{list}");
     assert_eq!(list["items"][0]["reason"], json!({ "kind": "seen_with", "of": "TENT" }));
 
-    remember(&goods.ports, "ann", &["PRINTER", "TENT"]).await;
-    assert_eq!(server.skus("?surface=next&session=ann&limit=2").await, ["MAT", "STOVE"]);
-    assert_eq!(server.skus("?surface=next&session=ann&sku=MAT&limit=1").await, ["STOVE"]);
-    assert_eq!(server.skus("?surface=similar&session=ann&limit=2").await, ["MAT", "STOVE"]);
-    assert_eq!(server.skus("?surface=resume&session=ann").await, ["PRINTER"]);
-    let known = server.skus("?surface=next&session=ann&sku=STOVE&limit=50").await;
+    remember(&goods.ports, "ann-0123-4567-89ab", &["PRINTER", "TENT"]).await;
+    assert_eq!(server.skus("?surface=next&sessionId=ann-0123-4567-89ab&limit=2").await, ["MAT", "STOVE"]);
+    assert_eq!(server.skus("?surface=next&sessionId=ann-0123-4567-89ab&sku=MAT&limit=1").await, ["STOVE"]);
+    assert_eq!(server.skus("?surface=similar&sessionId=ann-0123-4567-89ab&limit=2").await, ["MAT", "STOVE"]);
+    assert_eq!(server.skus("?surface=resume&sessionId=ann-0123-4567-89ab").await, ["PRINTER"]);
+    let known = server.skus("?surface=next&sessionId=ann-0123-4567-89ab&sku=STOVE&limit=50").await;
     assert!(!known.contains(&"PRINTER".to_owned()), "it was seen: {known:?}");
 
     // Only the item at hand counts.
-    let withheld = "&session=ann&consent=false";
+    let withheld = "&sessionId=ann-0123-4567-89ab&consent=false";
     assert_eq!(server.skus(&format!("?surface=resume{withheld}")).await, Vec::<String>::new());
     let alone = server.skus("?surface=next&sku=STOVE&limit=50").await;
     assert_eq!(server.skus(&format!("?surface=next&sku=STOVE&limit=50{withheld}")).await, alone);

@@ -98,7 +98,7 @@ async fn three_clicks_change_the_next_answer_of_every_process_while_nothing_is_i
     let model = teach(&shop, &[one, other]).await;
     until_all_answer(&shop, "surface=trending", |it| it["modelVersion"] == model.as_str()).await;
 
-    let query = format!("surface=next&session={SESSION}&limit=3");
+    let query = format!("surface=next&sessionId={SESSION}&limit=3");
     let before = recommended(&shop, &query).await;
     click(&shop, SESSION, &one[..3]).await;
     // No pause: whoever is asked next knows.
@@ -108,7 +108,9 @@ async fn three_clicks_change_the_next_answer_of_every_process_while_nothing_is_i
     assert_ne!(before["items"], after["items"]);
     click(&shop, SESSION, &other[..3]).await;
     assert!(all_answer(&shop, &query, |it| first(it) == other[3]).await);
-    assert!(all_answer(&shop, "surface=next&session=7d1a5c02-somebody-else&limit=3", |it| first(it) != other[3]).await);
+    assert!(
+        all_answer(&shop, "surface=next&sessionId=7d1a5c02-somebody-else&limit=3", |it| first(it) != other[3]).await
+    );
     let waiting = shop.client.get("/dev/queues").await.gave(200).body;
     let clicks = waiting["items"].as_array().unwrap().iter().find(|it| it["name"] == "clicks").unwrap();
     assert_eq!(clicks["active"], 2, "nothing was ingested: {waiting}");
@@ -124,7 +126,7 @@ async fn without_a_cache_what_the_shop_says_was_seen_does_the_same() {
     until_all_answer(&shop, "surface=trending", |it| it["modelVersion"] == model.as_str()).await;
     click(&shop, SESSION, &one[..3]).await;
     for path in [one, other] {
-        let query = format!("surface=next&session={SESSION}&seen={}&limit=3", path[..3].join(","));
+        let query = format!("surface=next&sessionId={SESSION}&seen={}&limit=3", path[..3].join(","));
         assert!(all_answer(&shop, &query, |it| first(it) == path[3]).await);
     }
 }
