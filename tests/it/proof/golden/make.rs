@@ -1,21 +1,28 @@
 //! The world that is saved: one of everything that the shop stores or sends, and a purchase stopped after each of
 //! its effects.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use offpeak::shared::{
+    documents::recommendations::keep_outcomes,
     operations::{
         sync_inventory::sync_inventory,
         verify::{Ask, Limits, Verified, verify},
     },
     ports::{
         bus::Message,
+        clock::Clock as _,
         inventory::{Feed, FeedBody, FeedError, FeedFormat, Fetched, InventoryFeed},
     },
 };
-use offpeak_domain::{allowance::CustomerLimit, sku::Sku, store::SkuLimit};
+use offpeak_domain::{
+    allowance::CustomerLimit,
+    recommend::{Outcome, Surface},
+    sku::Sku,
+    store::SkuLimit,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -45,6 +52,7 @@ pub(super) async fn made() -> Fixture {
     offers(&world).await;
     orders(&world).await;
     feeds(&world).await;
+    recommended(&world).await;
     world.settle().await;
     job(&world).await;
     let mut buyers = vec![back_from_the_bank(&world).await];
@@ -151,6 +159,14 @@ async fn feeds(world: &Arc<World>) {
     world.settle().await;
     let feed = OneRow(Some(Bytes::from_static(b"sku,location,onHand\nBELL,north,6\n")));
     sync_inventory(&world.calm().app.shop, &feed).await.unwrap();
+}
+
+/// What came of a day's recommendations.
+async fn recommended(world: &Arc<World>) {
+    let process = world.calm();
+    let made = BTreeMap::from([(Surface::Next.name(), Outcome { shown: 9, clicked: 2, bought: 1 })]);
+    let documents = process.app.shop.ports.documents.as_ref();
+    keep_outcomes(documents, world.clock.now().date(), made).await.unwrap();
 }
 
 /// A check that has only begun.
