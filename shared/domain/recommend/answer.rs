@@ -79,12 +79,19 @@ impl<'a> Answer<'a, '_> {
         self.live.id(item)
     }
 
+    fn is_full(&self) -> bool {
+        self.items.len() >= self.limit
+    }
+
     /// Unless it is there, in the cart, at hand, or not to be shown.
     fn push(&mut self, item: Item, score: f32, reason: Reason<'a>) {
+        if self.is_full() {
+            return;
+        }
         let hidden = self.session.last() == Some(&item) || self.cart.contains(&item);
         let known = self.items.iter().any(|it| it.0 == item);
         let id = self.id(item);
-        if self.items.len() < self.limit && !hidden && !known && !id.is_empty() && (self.allowed)(id) {
+        if !hidden && !known && !id.is_empty() && (self.allowed)(id) {
             self.items.push((item, score, reason));
         }
     }
@@ -174,11 +181,14 @@ impl<'a> Answer<'a, '_> {
     }
 
     fn fill(&mut self, category: Option<u32>) {
-        if let Some(category) = category {
+        if let Some(category) = category.filter(|_| !self.is_full()) {
             let name = self.live.model().category_name(category);
             for entry in self.live.trend(Some(category)) {
                 self.push(Item(entry.item), entry.weight, Reason::TrendingIn(name));
             }
+        }
+        if self.is_full() {
+            return;
         }
         for entry in self.live.trend(None) {
             self.push(Item(entry.item), entry.weight, Reason::Trending);
