@@ -7,6 +7,7 @@ mod ingest;
 mod load;
 mod orders;
 mod pages;
+mod point_reads;
 mod pricing;
 mod recommend;
 mod recommendations;
@@ -49,6 +50,8 @@ struct Effort {
     orders: usize,
     orders_over_http: usize,
     pages: usize,
+    /// Of each kind, in each turn.
+    point_reads: usize,
     /// Batches of the hub.
     batches: usize,
     pricings: usize,
@@ -66,6 +69,7 @@ const FULL: Effort = Effort {
     orders: 5_000,
     orders_over_http: 1_500,
     pages: 20_000,
+    point_reads: 1_000,
     batches: 400,
     pricings: 20_000,
     holds: 20_000,
@@ -80,6 +84,7 @@ const QUICK: Effort = Effort {
     orders: 500,
     orders_over_http: 200,
     pages: 2_000,
+    point_reads: 200,
     batches: 40,
     pricings: 2_000,
     holds: 2_000,
@@ -100,6 +105,7 @@ struct Programs {
     bare_warp: PathBuf,
     orders: PathBuf,
     pages: PathBuf,
+    point_reads: PathBuf,
     ingest: PathBuf,
     pricing: PathBuf,
     holds: PathBuf,
@@ -167,6 +173,8 @@ fn measure(effort: Effort, dist: bool) -> Result<Table, Failure> {
     pages::measure(&programs.pages, effort, &mut table)?;
     say("clicks from the hub");
     ingest::measure(&programs.ingest, effort, &mut table)?;
+    say("a document of Cosmos DB");
+    point_reads::measure(&programs.point_reads, effort, &mut table)?;
     say("pricing");
     pricing::measure(&programs.pricing, effort, &mut table)?;
     say("orders from cart to placed");
@@ -192,6 +200,7 @@ fn built() -> Result<Programs, Failure> {
         bare_warp: bench.program("bare_warp")?,
         orders: bench.program("orders")?,
         pages: bench.program("pages")?,
+        point_reads: bench.program("point_reads")?,
         ingest: bench.program("ingest")?,
         pricing: bench.program("pricing")?,
         holds: bench.program("holds")?,
