@@ -23,7 +23,6 @@ pub(super) const ROOM: Room<App> =
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RecommendQuery {
     surface: Option<String>,
-    #[serde(alias = "sessionId")]
     session_id: Option<String>,
     sku: Option<String>,
     cart: Option<String>,

@@ -222,8 +222,8 @@ async fn what_another_process_has_read_costs_one_round_trip_and_the_session_anot
     let model = goods.publish_model(builder(&[CAMPERS, CAMPERS])).await;
     let cache = Arc::new(Counted { inner: Arc::clone(&goods.ports.cache), trips: AtomicUsize::new(0) });
     let ports = Ports { cache: Arc::clone(&cache) as Arc<dyn Cache>, ..goods.ports.clone() };
-    remember(&ports, "ann", &["TENT"]).await;
-    let asked = "?surface=next&session=ann&limit=2";
+    remember(&ports, "ann-0123-4567-89ab", &["TENT"]).await;
+    let asked = "?surface=next&sessionId=ann-0123-4567-89ab&limit=2";
     let first = goods.open_with(ports.clone()).await;
     first.until_model(&model).await;
     let list = first.list(asked).await;
