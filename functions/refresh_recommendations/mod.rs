@@ -1,4 +1,5 @@
-//! Every three hours, and whenever somebody starts it: make the model of recommendations anew.
+//! Every hour, so that what is no longer of the last hour is in the model, and whenever somebody starts it: make the
+//! model of recommendations anew.
 //!
 //! What there is no time for is done by messages (`continue_job`); a missed or doubled tick only changes when.
 use crate::shared::{
