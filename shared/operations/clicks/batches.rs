@@ -1,4 +1,5 @@
 //! Batches of the hub as they are kept, under names made from what they hold: a batch that comes twice is kept once.
+use offpeak_domain::recommend::xxh64;
 use time::{Date, OffsetDateTime};
 
 use super::{Clicks, ClicksError};
@@ -24,10 +25,10 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Its name in the folder of a kind.
-    pub(super) fn name(&self, folder: &str) -> Result<ObjectName, ClicksError> {
+    /// Its name in the folder of a kind. What is in it tells it from a batch of a hub that counted anew.
+    pub(super) fn name(&self, folder: &str, content: &[u8]) -> Result<ObjectName, ClicksError> {
         let day = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(i64::from(self.newest));
-        let name = format!("{}-{:020}-{:020}", self.partition, self.first, self.last);
+        let name = format!("{}-{:020}-{:020}-{:016x}", self.partition, self.first, self.last, xxh64(content));
         Ok(ObjectName::parse(folder)?.child(&day.date().to_string())?.child(&name)?)
     }
 }
@@ -38,7 +39,7 @@ impl Place<'_> {
 /// [`ClicksError`].
 pub async fn keep(ports: &Ports, place: &Place<'_>, lines: &[&[u8]]) -> Result<(), ClicksError> {
     let packed = pack(lines.iter().copied())?;
-    match ports.objects.put(&place.name(FOLDER)?, packed.into()).await {
+    match ports.objects.put(&place.name(FOLDER, &packed)?, packed.into()).await {
         Ok(()) | Err(ObjectError::Taken(_)) => Ok(()),
         Err(other) => Err(other.into()),
     }

@@ -72,7 +72,7 @@ async fn set_aside(ports: &Ports, place: &Place<'_>, bad: &[(&Arrived<'_>, Strin
         })
         .collect();
     let packed = pack(lines.iter().map(String::as_bytes))?;
-    match ports.objects.put(&place.name(SET_ASIDE)?, packed.into()).await {
+    match ports.objects.put(&place.name(SET_ASIDE, &packed)?, packed.into()).await {
         Ok(()) | Err(ObjectError::Taken(_)) => Ok(()),
         Err(other) => Err(other.into()),
     }

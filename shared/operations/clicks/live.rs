@@ -50,6 +50,11 @@ pub async fn append(ports: &Ports, partition: &str, last: i64, clicks: &Numbered
     for _ in 0..TRIES {
         let seen = ports.objects.pointer(&pointer).await?;
         let (mut hour, etag) = read_hour(&pointer, seen)?;
+        hour.minutes.retain(|it, _| *it + MINUTES > minute);
+        if hour.minutes.is_empty() {
+            // A hub that was made anew begins to count anew; what would come twice is older than an hour.
+            hour.last = None;
+        }
         if hour.last.is_some_and(|it| it >= last) {
             return Ok(());
         }
@@ -68,7 +73,6 @@ pub async fn append(ports: &Ports, partition: &str, last: i64, clicks: &Numbered
             hour.minutes.insert(minute, last);
         }
         hour.last = Some(last);
-        hour.minutes.retain(|it, _| *it + MINUTES > minute);
         match ports.objects.point(&pointer, &text(&hour)?, etag.as_ref()).await {
             Err(ObjectError::Changed(_)) => {}
             moved => return Ok(moved.map(drop)?),

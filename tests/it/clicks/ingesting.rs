@@ -196,3 +196,14 @@ async fn a_process_reads_what_is_new_and_keeps_what_it_knows() {
     assert!(hour.refresh(&few).await.is_err());
     assert_eq!(hour.segments().count(), 2, "a failed look forgets nothing");
 }
+
+#[tokio::test]
+async fn a_hub_that_counts_anew_is_kept_at_once_and_of_the_last_hour_again() {
+    let world = World::new();
+    take(&world.ports, "0", &events(&world, 0..9)).await.unwrap();
+    world.clock.advance(i64::from(MINUTES) * 60);
+    let anew: Events = vec![(0, event(7, world.now(), &["MUG", "TEA"])), (8, event(8, world.now(), &["MUG", "POT"]))];
+    take(&world.ports, "0", &anew).await.unwrap();
+    assert_eq!(seen(&world.ports).await.len(), 4);
+    assert_eq!(kept(&world.ports).await.len(), 11);
+}
