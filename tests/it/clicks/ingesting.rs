@@ -1,7 +1,14 @@
 //! A batch of the hub is kept once and is in the last hour once, however often it comes and wherever it stops.
-use std::{collections::BTreeMap, sync::atomic::AtomicI64};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use offpeak::shared::{
+    adapters::{
+        http_client::HttpClient,
+        object_storage::{PATIENCE, StoredObjects},
+    },
     documents::clicks::stored::unpack,
     operations::clicks::{
         ClicksError, batches,
@@ -16,6 +23,7 @@ use super::{
     World, event,
     objects::{Cut, Loss},
 };
+use crate::objects_contract::azurite::Azurite;
 
 type Events = Vec<(i64, Vec<u8>)>;
 
@@ -89,7 +97,7 @@ async fn a_batch_that_stops_anywhere_is_whole_the_next_time() {
             let world = World::new();
             take(&world.ports, "0", &events(&world, 0..4)).await.unwrap();
             let cut = Cut { inner: world.ports.objects.clone(), left: AtomicI64::new(calls), loss };
-            let dying = Ports { objects: std::sync::Arc::new(cut), ..world.ports.clone() };
+            let dying = Ports { objects: Arc::new(cut), ..world.ports.clone() };
             let batch = events(&world, 4..9);
             let stopped = take(&dying, "0", &batch).await.is_err();
             take(&world.ports, "0", &batch).await.unwrap();
@@ -191,7 +199,7 @@ async fn a_process_reads_what_is_new_and_keeps_what_it_knows() {
     assert_eq!(hour.segments().count(), 2);
     // A list and two pointers, and nothing that it knows already.
     let cut = Cut { inner: world.ports.objects.clone(), left: AtomicI64::new(3), loss: Loss::Call };
-    let few = Ports { objects: std::sync::Arc::new(cut), ..world.ports.clone() };
+    let few = Ports { objects: Arc::new(cut), ..world.ports.clone() };
     assert!(!hour.refresh(&few).await.unwrap());
     assert!(hour.refresh(&few).await.is_err());
     assert_eq!(hour.segments().count(), 2, "a failed look forgets nothing");
@@ -206,4 +214,24 @@ async fn a_hub_that_counts_anew_is_kept_at_once_and_of_the_last_hour_again() {
     take(&world.ports, "0", &anew).await.unwrap();
     assert_eq!(seen(&world.ports).await.len(), 4);
     assert_eq!(kept(&world.ports).await.len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_azure_it_is_the_same() {
+    let (azurite, world) = (Azurite::start().await, World::new());
+    let objects = StoredObjects::new(azurite.place(), HttpClient::default(), PATIENCE);
+    let ports = Ports { objects: Arc::new(objects), ..world.ports.clone() };
+    let mut hour = LastHour::default();
+    for _ in 0..2 {
+        take(&ports, "0", &events(&world, 0..5)).await.unwrap();
+        take(&ports, "1", &events(&world, 100..104)).await.unwrap();
+    }
+    assert!(hour.refresh(&ports).await.unwrap());
+    assert_eq!((hour.segments().count(), seen(&ports).await.len(), kept(&ports).await.len()), (2, 27, 9));
+    world.clock.advance(60);
+    take(&ports, "0", &events(&world, 5..6)).await.unwrap();
+    assert!(hour.refresh(&ports).await.unwrap());
+    assert_eq!(hour.segments().count(), 3);
+    world.clock.advance(i64::from(MINUTES) * 180);
+    assert_eq!(live::prune(&ports).await.unwrap(), 3);
 }

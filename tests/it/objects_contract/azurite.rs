@@ -52,7 +52,7 @@ impl Azurite {
         }
     }
 
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place::Azure(self.account())
     }
 
