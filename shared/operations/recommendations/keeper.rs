@@ -21,14 +21,11 @@ use super::{
 };
 use crate::shared::{
     operations::{
-        clicks::live::LastHour,
+        clicks::live::{LastHour, MINUTES},
         publications::{Publication, PublishError, current},
     },
     ports::{Ports, chain, objects::ObjectName},
 };
-
-/// What the last hour is.
-const HOUR_S: i64 = 3_600;
 
 /// How often it is asked whether there is something new, while requests come.
 #[derive(Clone, Copy, Debug)]
@@ -174,8 +171,7 @@ impl Keeper {
             Ok(Some(opened)) => {
                 let name = opened.version.as_ref().map(|it| it.name.clone()).unwrap_or_default();
                 tracing::info!(model.version = name, "Recommendations are of the model {name}.");
-                self.held.put(Serving::of(Arc::new(opened)));
-                self.lay_over().await;
+                self.lay_over(Serving::of(Arc::new(opened))).await;
                 let folder = self.held.folder.clone();
                 spawn_blocking(move || disk::tidy(&folder)).await.ok();
             }
@@ -211,20 +207,19 @@ impl Keeper {
 
     async fn renew_last_hour(&mut self) {
         match self.last_hour.refresh(&self.ports).await {
-            Ok(true) => self.lay_over().await,
+            Ok(true) => self.lay_over(Serving::clone(&self.held.serving())).await,
             Ok(false) => {}
             Err(err) => tracing::warn!(error = %chain(&err), "What was clicked of late is not to be had."),
         }
     }
 
-    /// Lays the last hour over the model that answers, off every request's path.
-    async fn lay_over(&self) {
-        let serving = self.held.serving();
+    /// Puts a model in place, with the last hour laid over it off every request's path.
+    async fn lay_over(&self, serving: Serving) {
         let last_hour = self.last_hour.clone();
-        if last_hour.segments().next().is_none() && serving.recent_sessions() == 0 {
-            return;
+        if last_hour.segments().next().is_none() {
+            return self.held.put(Serving::of(serving.opened));
         }
-        let hour = self.ports.clock.now().unix_timestamp() - HOUR_S;
+        let hour = self.ports.clock.now().unix_timestamp() - i64::from(MINUTES) * 60;
         let opened = Arc::clone(&serving.opened);
         let laid = spawn_blocking(move || {
             // What the model has learnt already is not counted twice.

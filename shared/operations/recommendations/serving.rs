@@ -124,11 +124,6 @@ impl Serving {
         Serving { opened: Arc::clone(&self.opened), overlay: Some(Arc::new(overlay)) }
     }
 
-    /// Sessions of the last hour that are laid over the model.
-    pub(super) fn recent_sessions(&self) -> usize {
-        self.overlay.as_ref().map_or(0, |it| it.sessions())
-    }
-
     pub(super) fn picks(&self, asked: &Question<'_>) -> Vec<Pick> {
         let model = self.opened.model();
         let live = self.overlay.as_ref().map_or_else(|| Live::new(model), |it| Live::with(model, it, asked.own));
