@@ -32,7 +32,7 @@ pub(super) const ROOM: Room<App> =
 
 const EVENTS_MAX: usize = 100;
 const SEARCH_MAX_CHARS: usize = 200;
-/// Words by which programs that only read call themselves. Source: the agents listed by crawlers' operators.
+/// Words by which programs that only read call themselves: our own choice, which misses those that hide.
 const BOTS: [&str; 7] = ["bot", "crawl", "spider", "slurp", "facebookexternalhit", "lighthouse", "mediapartners"];
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use offpeak_domain::recommend::{LiveClick, Segment};
 
 use super::ClicksError;
@@ -30,6 +31,8 @@ const MINUTE_MAX: usize = 20_000;
 const SESSION_MAX: usize = 60;
 /// Partitions that are read.
 const PARTITIONS_MAX: usize = 128;
+/// Segments that a process reads side by side: one that begins has an hour to read.
+const READS_MAX: usize = 16;
 /// Times that a pointer is moved again when somebody else was faster.
 const TRIES: usize = 5;
 
@@ -111,6 +114,19 @@ async fn read_segment(ports: &Ports, name: &ObjectName) -> Result<Segment, Click
     Segment::read(&bytes).map_err(|source| ClicksError::Segment(name.clone(), source))
 }
 
+/// A segment, unless it was replaced meanwhile or is damaged.
+async fn read_if_there(ports: &Ports, name: ObjectName) -> Result<Option<(ObjectName, Arc<Segment>)>, ClicksError> {
+    match read_segment(ports, &name).await {
+        Ok(segment) => Ok(Some((name, Arc::new(segment)))),
+        Err(ClicksError::Object(ObjectError::Missing(_))) => Ok(None),
+        Err(damaged @ ClicksError::Segment(..)) => {
+            tracing::error!(error = &damaged as &dyn std::error::Error, "A minute of clicks is left out.");
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// The last hour as one process knows it. What it has read it does not read again.
 #[derive(Clone, Debug, Default)]
 pub struct LastHour {
@@ -129,29 +145,22 @@ impl LastHour {
     /// [`ClicksError`]; then it knows what it knew.
     pub async fn refresh(&mut self, ports: &Ports) -> Result<bool, ClicksError> {
         let since = minute_of(ports.clock.now().unix_timestamp()).saturating_sub(MINUTES);
-        let mut segments = BTreeMap::new();
+        let (mut segments, mut new) = (BTreeMap::new(), Vec::new());
         let folder = ObjectName::parse(POINTERS)?;
         for entry in ports.objects.list(&folder, None, PARTITIONS_MAX).await?.entries {
             let (hour, _) = read_hour(&entry.name, ports.objects.pointer(&entry.name).await?)?;
             let partition = entry.name.as_str().rsplit('/').next().unwrap_or_default();
             for (minute, last) in hour.minutes.iter().filter(|(minute, _)| **minute > since) {
                 let name = segment_name(partition, *minute, *last)?;
-                if let Some(known) = self.segments.get(&name) {
-                    segments.insert(name, Arc::clone(known));
-                    continue;
-                }
-                match read_segment(ports, &name).await {
-                    Ok(segment) => {
-                        segments.insert(name, Arc::new(segment));
-                    }
-                    Err(ClicksError::Object(ObjectError::Missing(_))) => {}
-                    Err(damaged @ ClicksError::Segment(..)) => {
-                        tracing::error!(error = &damaged as &dyn std::error::Error, "A minute of clicks is left out.");
-                    }
-                    Err(other) => return Err(other),
+                match self.segments.get(&name) {
+                    Some(known) => drop(segments.insert(name, Arc::clone(known))),
+                    None => new.push(name),
                 }
             }
         }
+        let reads: Vec<_> = new.into_iter().map(|name| read_if_there(ports, name)).collect();
+        let read: Vec<_> = stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
+        segments.extend(read.into_iter().flatten());
         let changed = !segments.keys().eq(self.segments.keys());
         self.segments = segments;
         Ok(changed)
