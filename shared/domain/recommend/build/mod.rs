@@ -4,6 +4,7 @@
 //! sessions by the moment they ended, so a number says how recent a session is.
 mod adapt;
 mod content;
+mod first_stage;
 mod lists;
 mod log;
 mod trend;
@@ -28,14 +29,12 @@ const ITEMS_MAX: usize = 1 << 30;
 /// Sessions of an item that are kept at least, so that a model can be asked to look at more than it was built for.
 const POSTINGS_MIN: usize = 400;
 const NONE: u32 = u32::MAX;
-/// Entries of a list in the file that answers before the whole model is there.
-const FIRST_STAGE_LIST: f32 = 20.0;
 const SECONDS_A_DAY: f32 = 86_400.0;
 
 /// What a file is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Lists and popularity: small, for the moment before the rest is there.
+    /// Lists and popularity of what is asked for most: small, for the moment before the rest is there.
     First,
     Whole,
 }
@@ -158,7 +157,7 @@ impl Builder {
         if judges > 0 {
             let mut earlier = log.clone();
             let sessions = earlier.split_newest(judges);
-            let file = assemble(&parts(&catalogue, &earlier, &content, shown, &asked, Stage::Whole));
+            let file = assemble(&parts(&catalogue, &earlier, &content, shown, &asked));
             if let Ok(layout) = Layout::read(&file) {
                 let model = layout.model(&file);
                 asked = [
@@ -167,7 +166,12 @@ impl Builder {
                 ];
             }
         }
-        stages.iter().map(|stage| assemble(&parts(&catalogue, &log, &content, shown, &asked, *stage))).collect()
+        let whole = parts(&catalogue, &log, &content, shown, &asked);
+        let file = |stage: &Stage| match stage {
+            Stage::Whole => assemble(&whole),
+            Stage::First => assemble(&first_stage::of(&whole)),
+        };
+        stages.iter().map(file).collect()
     }
 }
 
@@ -184,13 +188,8 @@ fn parts(
     content: &Content,
     params: &Params,
     asked: &[Params; 2],
-    stage: Stage,
 ) -> [Vec<u8>; SECTIONS] {
     let items = catalogue.ids.len();
-    let params = &match stage {
-        Stage::Whole => params.clone(),
-        Stage::First => Params { list_length: params.list_length.min(FIRST_STAGE_LIST), ..params.clone() },
-    };
     let mut parts: [Vec<u8>; SECTIONS] = std::array::from_fn(|_| Vec::new());
     let mut put = |section: Section, bytes: Vec<u8>| parts[section as usize] = bytes;
     let (ends, bytes) = texts(catalogue.ids.iter().map(|(id, _)| &**id));
@@ -231,16 +230,10 @@ fn parts(
     let shift = (0..31).find(|it| kept >> it < log::AGE_BUCKETS).unwrap_or(31);
     let (returns, norm) = (log.returns().to_bits(), params.list_norm.to_bits());
     parts[Section::Facts as usize] = numbers([kept as u32, log.newest(), postings.events(), shift, returns, norm]);
-    if stage == Stage::Whole {
-        let most = count(params.recent).max(POSTINGS_MIN);
-        let (ends, all) = postings.bytes(items, most);
-        parts[Section::PostingEnds as usize] = ends;
-        parts[Section::Postings as usize] = all;
-        let (ends, all) = log.bytes();
-        parts[Section::SessionEnds as usize] = ends;
-        parts[Section::Sessions as usize] = all;
-        parts[Section::Ages as usize] = log.ages(shift);
-    }
+    let most = count(params.recent).max(POSTINGS_MIN);
+    (parts[Section::PostingEnds as usize], parts[Section::Postings as usize]) = postings.bytes(items, most);
+    (parts[Section::SessionEnds as usize], parts[Section::Sessions as usize]) = log.bytes();
+    parts[Section::Ages as usize] = log.ages(shift);
     parts
 }
 

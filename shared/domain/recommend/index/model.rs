@@ -114,7 +114,7 @@ fn entries(row: &[[u8; 8]]) -> impl Iterator<Item = Entry> + '_ {
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn new(part: impl Fn(Section) -> &'a [u8]) -> Model<'a> {
+    pub(crate) fn new(part: impl Fn(Section) -> &'a [u8]) -> Model<'a> {
         let lists = |ends, all| Rows { ends: words(part(ends)), all: part(all).as_chunks().0 };
         let texts = |ends, all| Rows { ends: words(part(ends)), all: part(all) };
         let numbers = |ends, all| Rows { ends: words(part(ends)), all: words(part(all)) };
@@ -307,10 +307,13 @@ impl<'a> Model<'a> {
         entries(self.trend.row(category.map_or(0, |it| it.saturating_add(1))))
     }
 
+    pub(crate) fn categories(&self) -> u32 {
+        self.categories.count() as u32
+    }
+
     /// The number of a category.
     pub fn find_category(&self, name: &str) -> Option<u32> {
-        let count = self.categories.count() as u32;
-        (0..count).find(|it| self.categories.row(*it) == name.as_bytes())
+        (0..self.categories()).find(|it| self.categories.row(*it) == name.as_bytes())
     }
 
     /// A category by its number.
