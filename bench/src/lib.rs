@@ -3,6 +3,7 @@
 pub mod alone;
 pub mod buying;
 pub mod counted;
+pub mod far;
 pub mod metered;
 mod provider;
 

@@ -17,10 +17,11 @@ use crate::{
 };
 
 const HELP: &str = "\
-usage: evaluation speed [--sessions N] [--items N] [--train FILE --test FILE] --place FOLDER
+usage: evaluation speed [--sessions N] [--items N] [--first] [--train FILE --test FILE] --place FOLDER
        evaluation first FILE ITEM
 
   --sessions N   synthetic, default 1000000
+  --first        also the small file for the moment before the whole one is there, named first
   --train FILE   ask about the clicks of --test instead, of the model of these
   --place FOLDER where the model's file is put
 
@@ -33,17 +34,20 @@ const QUERIES: usize = 20_000;
 struct Options {
     shoppers: Shoppers,
     files: Option<(PathBuf, PathBuf)>,
+    /// Whether the small file is wanted as well.
+    first: bool,
     place: PathBuf,
 }
 
 impl Options {
     fn parse(mut args: Parser) -> Result<Option<Options>, Failure> {
         let mut shoppers = Shoppers { sessions: 1_000_000, items: 250_000, days: 30, seed: 1 };
-        let (mut train, mut test, mut place) = (None, None, None);
+        let (mut train, mut test, mut place, mut first) = (None, None, None, false);
         while let Some(arg) = args.next()? {
             match arg {
                 Arg::Long("sessions") => shoppers.sessions = args.value()?.parse()?,
                 Arg::Long("items") => shoppers.items = args.value()?.parse::<usize>()?.max(1),
+                Arg::Long("first") => first = true,
                 Arg::Long("train") => train = Some(PathBuf::from(args.value()?)),
                 Arg::Long("test") => test = Some(PathBuf::from(args.value()?)),
                 Arg::Long("place") => place = Some(PathBuf::from(args.value()?)),
@@ -52,7 +56,7 @@ impl Options {
             }
         }
         let place = place.ok_or_else(|| Failure::new(format!("--place FOLDER is missing\n\n{HELP}")))?;
-        Ok(Some(Options { shoppers, files: train.zip(test), place }))
+        Ok(Some(Options { shoppers, files: train.zip(test), first, place }))
     }
 }
 
@@ -62,15 +66,19 @@ pub(crate) fn main(args: Parser) -> Result<(), Failure> {
         return Ok(());
     };
     let start = Instant::now();
-    let (file, sessions) = match &options.files {
-        Some((train, test)) => real(train, test)?,
-        None => synthetic(options.shoppers),
+    let ((file, small), sessions) = match &options.files {
+        Some((train, test)) => real(train, test, options.first)?,
+        None => synthetic(options.shoppers, options.first),
     };
     let build = start.elapsed();
     let path = options.place.join("model");
     fs::write(&path, &file).map_err(|err| Failure::file("write", &path, &err))?;
     let bytes = file.len();
     drop(file);
+    if let Some(small) = small {
+        let path = options.place.join("first");
+        fs::write(&path, small).map_err(|err| Failure::file("write", &path, &err))?;
+    }
     let file = ModelFile::open(&path).map_err(|err| Failure::file("open", &path, &err))?;
     let times = queries(&file, &sessions);
     let at = |of_thousand: usize| times.get((times.len().max(1) - 1) * of_thousand / 1000).copied().unwrap_or(0);
@@ -93,19 +101,29 @@ pub(crate) fn main(args: Parser) -> Result<(), Failure> {
 /// A session's identifiers.
 type Ids = Vec<String>;
 
-fn real(train: &Path, test: &Path) -> Result<(Vec<u8>, Vec<Ids>), Failure> {
-    let (train_text, test_text) = (clicks::read(train)?, clicks::read(test)?);
-    let sessions = clicks::sessions(&train_text, train)?;
-    let file = clicks::fill(Builder::new(&Params::default()), &sessions).finish_fitted();
-    let asked = clicks::sessions(&test_text, test)?;
-    let ids = |it: &clicks::Session<'_>| it.clicks.iter().map(|it| it.1.item.to_owned()).collect();
-    Ok((file, asked.iter().map(ids).collect()))
+/// The whole file, and the small one if it was asked for.
+type Files = (Vec<u8>, Option<Vec<u8>>);
+
+fn finish(builder: Builder, first: bool) -> Files {
+    if !first {
+        return (builder.finish_fitted(), None);
+    }
+    builder.finish_both().map_or_else(Files::default, |(whole, small)| (whole, Some(small)))
 }
 
-fn synthetic(shoppers: Shoppers) -> (Vec<u8>, Vec<Ids>) {
-    let file = shoppers::fill(Builder::new(&Params::default()), shoppers).finish_fitted();
+fn real(train: &Path, test: &Path, first: bool) -> Result<(Files, Vec<Ids>), Failure> {
+    let (train_text, test_text) = (clicks::read(train)?, clicks::read(test)?);
+    let sessions = clicks::sessions(&train_text, train)?;
+    let files = finish(clicks::fill(Builder::new(&Params::default()), &sessions), first);
+    let asked = clicks::sessions(&test_text, test)?;
+    let ids = |it: &clicks::Session<'_>| it.clicks.iter().map(|it| it.1.item.to_owned()).collect();
+    Ok((files, asked.iter().map(ids).collect()))
+}
+
+fn synthetic(shoppers: Shoppers, first: bool) -> (Files, Vec<Ids>) {
+    let files = finish(shoppers::fill(Builder::new(&Params::default()), shoppers), first);
     let others = Shoppers { sessions: QUERIES, seed: shoppers.seed + 1, ..shoppers };
-    (file, others.walk().map(|it| it.into_iter().map(|it| it.item).collect()).collect())
+    (files, others.walk().map(|it| it.into_iter().map(|it| it.item).collect()).collect())
 }
 
 /// Nanoseconds of each query, in order.

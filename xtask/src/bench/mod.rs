@@ -3,6 +3,7 @@
 //! What must stay true: a ratio compares programs within one run, on the same core, by the same tool, in
 //! turns, so that a busy machine slows both; nothing here fails because a machine is slow.
 mod cart;
+mod first_stage;
 mod ingest;
 mod load;
 mod orders;
@@ -103,6 +104,7 @@ struct Programs {
     handler: PathBuf,
     bare_hyper: PathBuf,
     bare_warp: PathBuf,
+    far_objects: PathBuf,
     orders: PathBuf,
     pages: PathBuf,
     point_reads: PathBuf,
@@ -142,7 +144,10 @@ pub(crate) fn main(mut args: Parser) -> Result<(), Failure> {
     }
     if only != Some(Part::Models) {
         say("recommendations of the handler");
-        recommend::measure(&built()?, &evaluation, effort, &mut table)?;
+        let programs = built()?;
+        recommend::measure(&programs, &evaluation, effort, &mut table)?;
+        say("a first list from objects that are far away");
+        first_stage::measure(&programs, &evaluation, effort, &mut table)?;
     }
     print!("{}", if json { table.json() } else { table.text() });
     Ok(())
@@ -198,6 +203,7 @@ fn built() -> Result<Programs, Failure> {
         devhost,
         bare_hyper: bench.program("bare_hyper")?,
         bare_warp: bench.program("bare_warp")?,
+        far_objects: bench.program("far_objects")?,
         orders: bench.program("orders")?,
         pages: bench.program("pages")?,
         point_reads: bench.program("point_reads")?,

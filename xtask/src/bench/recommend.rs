@@ -22,7 +22,7 @@ use crate::{failure::Failure, handler};
 const SESSIONS: &str = "24000";
 const ITEMS: usize = 1_000;
 const CATEGORY: usize = 50;
-const FIRST: &str = "/api/v1/recommendations?surface=next&seen=item-000017,item-000003";
+pub(super) const FIRST: &str = "/api/v1/recommendations?surface=next&seen=item-000017,item-000003";
 /// Where bare warp sends its answer.
 const BARE: &str = "/api/v1/products/any";
 /// Another pair of seen items with each request.
@@ -54,7 +54,7 @@ pub(super) fn measure(
 }
 
 /// The items that sessions know, in the shop.
-fn goods(program: &Path, data: &Path) -> Result<(), Failure> {
+pub(super) fn goods(program: &Path, data: &Path) -> Result<(), Failure> {
     let mut list = "sku,title,price,category\n".to_owned();
     for number in 0..ITEMS {
         let category = number / CATEGORY;

@@ -15,7 +15,7 @@ use crate::{child, failure::Failure};
 
 /// As many sessions and items as bol's month of clicks has.
 const SMALL: (&str, &str) = ("24000", "18000");
-const LARGE_ITEMS: &str = "250000";
+pub(super) const LARGE_ITEMS: &str = "250000";
 /// An item of the synthetic shops that sessions know.
 const ITEM: &str = "item-000017";
 
