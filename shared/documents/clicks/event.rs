@@ -1,5 +1,5 @@
 //! One event of the hub: what one session did, in one batch of a client or in one order.
-use offpeak_domain::recommend::{Kind, LiveClick, Outcomes, Surface, xxh64};
+use offpeak_domain::recommend::{ALONE, Kind, LiveClick, Outcomes, Surface, xxh64};
 use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "clicks/1";
@@ -73,18 +73,25 @@ impl What {
 
 /// What a shop calls a session, as a number.
 pub fn session_key(session: &str) -> u64 {
-    xxh64(session.as_bytes())
+    xxh64(session.as_bytes()) & !ALONE
 }
 
 impl Clicks {
-    /// What was done to items. Without consent every click is a session of its own, so it counts for what is asked for
-    /// of late and says nothing of what goes with what.
-    pub fn clicks(&self) -> impl Iterator<Item = LiveClick> + '_ {
-        self.events.iter().enumerate().filter_map(|(at, event)| {
+    /// What was done to items, in the order that it came in. Without consent every item is a session of its own and
+    /// counts once, by the most that was done to it: it says what is asked for of late, however often, and nothing of
+    /// what goes with what.
+    pub fn clicks(&self) -> Vec<LiveClick> {
+        let click = |event: &ClickEvent| {
             let (item, kind) = event.what.item()?;
-            let session = if self.consent { self.session } else { alone(self.session, at) };
+            let session = if self.consent { self.session & !ALONE } else { alone(self.session, item) };
             Some(LiveClick { session, at: event.at, item: item.into(), kind })
-        })
+        };
+        let mut clicks: Vec<LiveClick> = self.events.iter().filter_map(click).collect();
+        if !self.consent {
+            clicks.sort_by(|one, other| one.item.cmp(&other.item).then(other.kind.cmp(&one.kind)));
+            clicks.dedup_by(|one, other| one.item == other.item);
+        }
+        clicks
     }
 }
 
@@ -109,10 +116,10 @@ impl Clicks {
     }
 }
 
-fn alone(session: u64, at: usize) -> u64 {
+fn alone(session: u64, item: &str) -> u64 {
     let mut bytes = session.to_le_bytes().to_vec();
-    bytes.extend_from_slice(&at.to_le_bytes());
-    xxh64(&bytes)
+    bytes.extend_from_slice(item.as_bytes());
+    xxh64(&bytes) | ALONE
 }
 
 #[derive(Serialize, Deserialize)]
@@ -203,18 +210,22 @@ mod tests {
 
     #[test]
     fn what_a_client_calls_a_purchase_counts_as_a_cart() {
-        let kinds: Vec<Kind> = clicks(true).clicks().map(|it| it.kind).collect();
+        let kinds: Vec<Kind> = clicks(true).clicks().iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [Kind::View, Kind::Cart, Kind::Cart, Kind::Purchase]);
     }
 
     #[test]
-    fn without_consent_no_click_is_seen_beside_another() {
-        let one: Vec<u64> = clicks(true).clicks().map(|it| it.session).collect();
+    fn without_consent_no_item_is_seen_beside_another_and_one_call_counts_it_once() {
+        let one: Vec<u64> = clicks(true).clicks().iter().map(|it| it.session).collect();
         assert_eq!(one, [7; 4]);
-        let mut each: Vec<u64> = clicks(false).clicks().map(|it| it.session).collect();
-        each.sort_unstable();
-        each.dedup();
-        assert_eq!(each.len(), 4);
-        assert!(!each.contains(&7));
+        let views = ["TEA", "MUG", "TEA", "MUG"].map(|sku| What::View { sku: sku.to_owned() });
+        let bought = What::AddToCart { sku: "TEA".to_owned() };
+        let events = views.into_iter().cycle().take(100).chain([bought]);
+        let events = events.map(|what| ClickEvent { at: 9, what }).collect();
+        let each = Clicks { session: 7, consent: false, events }.clicks();
+        let counted: Vec<(&str, Kind)> = each.iter().map(|it| (&*it.item, it.kind)).collect();
+        assert_eq!(counted, [("MUG", Kind::View), ("TEA", Kind::Cart)]);
+        assert!(each[0].session != each[1].session && each.iter().all(LiveClick::is_alone));
+        assert!(!clicks(true).clicks().iter().any(LiveClick::is_alone));
     }
 }

@@ -31,7 +31,7 @@ pub use hash::xxh64;
 pub use held_out::HeldOut;
 pub use index::{IndexError, Item, Layout, Model, VERSION, seal};
 pub use outcome::{Outcome, Outcomes};
-pub use overlay::{ID_MAX_BYTES, LiveClick, Overlay, Segment, SegmentError};
+pub use overlay::{ALONE, ID_MAX_BYTES, LiveClick, Overlay, Segment, SegmentError};
 pub use params::{FIELDS, Params, ParamsError};
 pub use score::{Live, Prepared, Scored, Scratch, Seen, hybrid, vmis};
 pub use surface::{Consent, Query, Reason, Recommended, Surface};

@@ -1,7 +1,7 @@
 //! Scores of models small enough to be worked out by hand.
 use super::{
-    Builder, Click, Item, Kind, Layout, Live, LiveClick, Model, Overlay, Params, Prepared, Scratch, Seen, Segment,
-    Stage, hybrid, vmis,
+    ALONE, Builder, Click, Item, Kind, Layout, Live, LiveClick, Model, Overlay, Params, Prepared, Scratch, Seen,
+    Segment, Stage, hybrid, vmis,
 };
 
 const DAY: u32 = 86_400;
@@ -172,4 +172,18 @@ fn an_overlay_is_of_one_model_only() {
     assert_eq!((new, live.id(new)), (Item(2), "new"));
     assert_eq!(Live::with(other, &overlay, None).find("new"), None);
     assert_eq!(Overlay::new(&one, &Params::default(), [&segment], 11).sessions(), 0, "what is older is left out");
+}
+
+#[test]
+fn sessions_of_one_item_push_out_none_that_says_what_goes_with_what() {
+    let nothing = Model::empty();
+    let click = |session, at, item: &str| LiveClick { session, at, item: item.into(), kind: Kind::View };
+    let pattern = (0..3).flat_map(|it| [click(it, 10, "tent"), click(it, 11, "mat")]);
+    let flood = (0..60_000).map(|it| click(ALONE | it, 20, "mug"));
+    let segment = Segment { clicks: pattern.chain(flood).collect() };
+    let overlay = Overlay::new(&nothing, &Params::default(), [&segment], 0);
+    assert_eq!(overlay.sessions(), 3);
+    let live = Live::with(nothing, &overlay, None);
+    assert_eq!(live.count(live.find("tent").unwrap().0), 3);
+    assert!(live.find("mug").is_some(), "what is asked for is still known");
 }

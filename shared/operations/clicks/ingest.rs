@@ -42,7 +42,7 @@ pub async fn ingest(ports: &Ports, partition: &str, events: &[Arrived<'_>]) -> R
             Ok(read) => {
                 lines.push(event.body);
                 // Whoever writes to the hub by other ways than ours may not date anything ahead either.
-                clicks.extend(read.clicks().map(|mut click| {
+                clicks.extend(read.clicks().into_iter().map(|mut click| {
                     click.at = click.at.min(now);
                     (event.number, click)
                 }));

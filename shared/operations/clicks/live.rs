@@ -26,7 +26,9 @@ const SEGMENTS: &str = "clicks/live/segments";
 /// Minutes that stay.
 pub const MINUTES: u32 = 60;
 /// Clicks of a minute of one partition; what is more waits for the next model.
-const MINUTE_MAX: usize = 20_000;
+pub const MINUTE_MAX: usize = 20_000;
+/// Of these, clicks that are put beside no others: however many there are, there is room for sessions.
+const ALONE_MAX: usize = MINUTE_MAX / 2;
 /// Clicks of one session in a minute; what is more is no shopper.
 const SESSION_MAX: usize = 60;
 /// Partitions that are read.
@@ -91,10 +93,13 @@ fn add(segment: &mut Segment, clicks: impl Iterator<Item = LiveClick>) -> bool {
         *of_session.entry(click.session).or_default() += 1;
     }
     let before = segment.clicks.len();
+    let mut alone = segment.clicks.iter().filter(|it| it.is_alone()).count();
     for click in clicks {
         let many = of_session.entry(click.session).or_default();
-        if segment.clicks.len() < MINUTE_MAX && *many < SESSION_MAX {
+        let is_alone = click.is_alone();
+        if segment.clicks.len() < MINUTE_MAX && *many < SESSION_MAX && (!is_alone || alone < ALONE_MAX) {
             *many += 1;
+            alone += usize::from(is_alone);
             segment.clicks.push(click);
         }
     }

@@ -9,11 +9,11 @@ use offpeak::shared::{
         http_client::HttpClient,
         object_storage::{PATIENCE, StoredObjects},
     },
-    documents::clicks::stored::unpack,
+    documents::clicks::{event::text, stored::unpack},
     operations::clicks::{
-        ClicksError, batches,
+        ClickEvent, Clicks, ClicksError, batches,
         ingest::{Arrived, Ingested, ingest},
-        live::{self, LastHour, MINUTES},
+        live::{self, LastHour, MINUTE_MAX, MINUTES},
     },
     ports::{Ports, objects::ObjectName},
 };
@@ -22,6 +22,7 @@ use offpeak_domain::recommend::LiveClick;
 use super::{
     World, event,
     objects::{Cut, Loss},
+    view,
 };
 use crate::objects_contract::azurite::Azurite;
 
@@ -157,6 +158,25 @@ async fn who_clicks_without_end_takes_no_more_room_than_a_shopper() {
     let batch: Events = (0..50).map(|it| (it, event(7, world.now(), &many))).collect();
     assert_eq!(take(&world.ports, "0", &batch).await.unwrap().clicks, 50_000);
     assert!(seen(&world.ports).await.len() <= 60);
+}
+
+/// What nobody agreed to, as much of it as there may be in a minute.
+#[tokio::test]
+async fn without_consent_one_call_counts_an_item_once_and_leaves_room_for_those_who_agreed() {
+    let world = World::new();
+    let call = |it: i64| {
+        let events = ["MUG"; 100].map(|sku| ClickEvent { at: world.now(), what: view(sku) }).into();
+        let session = u64::try_from(it).unwrap();
+        (it, text(Clicks { session, consent: false, events }).unwrap().into_bytes())
+    };
+    take(&world.ports, "0", &vec![call(0)]).await.unwrap();
+    assert_eq!(seen(&world.ports).await.len(), 1);
+    let last = i64::try_from(MINUTE_MAX).unwrap();
+    take(&world.ports, "0", &(1..last + 1).map(call).collect()).await.unwrap();
+    take(&world.ports, "0", &events(&world, last + 1..last + 3)).await.unwrap();
+    let seen = seen(&world.ports).await;
+    let (alone, together): (Vec<_>, Vec<_>) = seen.iter().partition(|it| it.is_alone());
+    assert_eq!((alone.len(), together.len()), (MINUTE_MAX / 2, 6));
 }
 
 #[tokio::test]

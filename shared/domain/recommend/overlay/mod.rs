@@ -12,9 +12,9 @@ use super::{
     index::{Item, Layout, Model},
     params::Params,
 };
-pub use segment::{ID_MAX_BYTES, LiveClick, Segment, SegmentError};
+pub use segment::{ALONE, ID_MAX_BYTES, LiveClick, Segment, SegmentError};
 
-/// Newest sessions that are kept.
+/// Newest sessions of two items or more that are kept, and newest of one.
 const SESSIONS_MAX: usize = 50_000;
 /// Clicks after which a session is no shopper.
 const CLICKS_MAX: usize = 500;
@@ -117,7 +117,8 @@ impl Overlay {
     }
 }
 
-/// Sessions with their clicks in order, each click once; the newest, by the time of their last click.
+/// Sessions with their clicks in order, each click once; the newest, by the time of their last click. Those of one item
+/// say only what is asked for, so however many come they take no place of those that say what goes with what.
 fn sessions<'s>(segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> Vec<(u64, Vec<&'s LiveClick>)> {
     let mut sessions = HashMap::<u64, Vec<&LiveClick>>::new();
     for click in segments.into_iter().flat_map(|it| &it.clicks).filter(|it| it.at >= since) {
@@ -130,7 +131,12 @@ fn sessions<'s>(segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> 
     }
     sessions.retain(|(_, clicks)| clicks.len() <= CLICKS_MAX);
     sessions.sort_by_key(|(key, clicks)| (clicks.last().map(|it| it.at), *key));
-    let surplus = sessions.len().saturating_sub(SESSIONS_MAX);
-    sessions.drain(..surplus);
+    let (mut sessions, mut single): (Vec<_>, Vec<_>) =
+        sessions.into_iter().partition(|(_, clicks)| clicks.iter().any(|it| it.item != clicks[0].item));
+    for all in [&mut sessions, &mut single] {
+        let surplus = all.len().saturating_sub(SESSIONS_MAX);
+        all.drain(..surplus);
+    }
+    sessions.extend(single);
     sessions
 }

@@ -12,15 +12,25 @@ const HEAD: usize = 16;
 /// Longest identifier of an item.
 pub const ID_MAX_BYTES: usize = 255;
 
+/// The bit of a session's number that says that its clicks are put beside no others.
+pub const ALONE: u64 = 1 << 63;
+
 /// Something done to an item in a session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LiveClick {
-    /// Tells sessions apart: a hash of what the shop calls it.
+    /// Tells sessions apart: a hash of what the shop calls it, or of one item of one call, with [`ALONE`].
     pub session: u64,
     /// Seconds since 1970.
     pub at: u32,
     pub item: Box<str>,
     pub kind: Kind,
+}
+
+impl LiveClick {
+    /// Whether nobody agreed that it is put beside another.
+    pub const fn is_alone(&self) -> bool {
+        self.session & ALONE != 0
+    }
 }
 
 /// Why a segment is not taken.
