@@ -26,11 +26,13 @@ const SEGMENTS: &str = "clicks/live/segments";
 /// Minutes that stay.
 pub const MINUTES: u32 = 60;
 /// Clicks of a minute of one partition; what is more waits for the next model.
-pub const MINUTE_MAX: usize = 20_000;
+pub const MINUTE_MAX: usize = 5_000;
 /// Of these, clicks that are put beside no others: however many there are, there is room for sessions.
 const ALONE_MAX: usize = MINUTE_MAX / 2;
 /// Clicks of one session in a minute; what is more is no shopper.
 const SESSION_MAX: usize = 60;
+/// Clicks that a process keeps, of all partitions: some 20 MB.
+pub const CLICKS_MAX: usize = 200_000;
 /// Partitions that are read.
 const PARTITIONS_MAX: usize = 128;
 /// Segments that a process reads side by side: one that begins has an hour to read.
@@ -119,8 +121,10 @@ async fn read_segment(ports: &Ports, name: &ObjectName) -> Result<Segment, Click
     Segment::read(&bytes).map_err(|source| ClicksError::Segment(name.clone(), source))
 }
 
+type Read = (ObjectName, Arc<Segment>);
+
 /// A segment, unless it was replaced meanwhile or is damaged.
-async fn read_if_there(ports: &Ports, name: ObjectName) -> Result<Option<(ObjectName, Arc<Segment>)>, ClicksError> {
+async fn read_if_there(ports: &Ports, name: ObjectName) -> Result<Option<Read>, ClicksError> {
     match read_segment(ports, &name).await {
         Ok(segment) => Ok(Some((name, Arc::new(segment)))),
         Err(ClicksError::Object(ObjectError::Missing(_))) => Ok(None),
@@ -132,10 +136,12 @@ async fn read_if_there(ports: &Ports, name: ObjectName) -> Result<Option<(Object
     }
 }
 
-/// The last hour as one process knows it. What it has read it does not read again.
+/// The last hour as one process knows it, or as much of it as there is room for. What it has read it does not read again.
 #[derive(Clone, Debug, Default)]
 pub struct LastHour {
     segments: BTreeMap<ObjectName, Arc<Segment>>,
+    /// The newest segment that there was no room for. There will be none for it or what is older.
+    left_out: Option<ObjectName>,
 }
 
 impl LastHour {
@@ -143,33 +149,54 @@ impl LastHour {
         self.segments.values().map(Arc::as_ref)
     }
 
-    /// Reads what is new; answers whether anything is other than before. What is replaced while this reads is there the
-    /// next time.
+    /// Reads what is new, the newest minute first; answers whether anything is other than before. What is replaced while
+    /// this reads is there the next time.
     ///
     /// # Errors
     /// [`ClicksError`]; then it knows what it knew.
     pub async fn refresh(&mut self, ports: &Ports) -> Result<bool, ClicksError> {
-        let since = minute_of(ports.clock.now().unix_timestamp()).saturating_sub(MINUTES);
-        let (mut segments, mut new) = (BTreeMap::new(), Vec::new());
-        let folder = ObjectName::parse(POINTERS)?;
-        for entry in ports.objects.list(&folder, None, PARTITIONS_MAX).await?.entries {
-            let (hour, _) = read_hour(&entry.name, ports.objects.pointer(&entry.name).await?)?;
-            let partition = entry.name.as_str().rsplit('/').next().unwrap_or_default();
-            for (minute, last) in hour.minutes.iter().filter(|(minute, _)| **minute > since) {
-                let name = segment_name(partition, *minute, *last)?;
-                match self.segments.get(&name) {
-                    Some(known) => drop(segments.insert(name, Arc::clone(known))),
-                    None => new.push(name),
+        let mut names = current(ports).await?;
+        names.retain(|it| self.left_out.as_ref().is_none_or(|left| it > left));
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut segments, mut clicks, mut left_out) = (BTreeMap::new(), 0, self.left_out.clone());
+        {
+            let reads: Vec<_> = names.into_iter().map(|name| self.segment(ports, name)).collect();
+            let mut reads = stream::iter(reads).buffered(READS_MAX);
+            while let Some(read) = reads.try_next().await? {
+                let Some((name, segment)) = read else { continue };
+                clicks += segment.clicks.len();
+                if clicks > CLICKS_MAX {
+                    left_out = Some(name);
+                    break;
                 }
+                segments.insert(name, segment);
             }
         }
-        let reads: Vec<_> = new.into_iter().map(|name| read_if_there(ports, name)).collect();
-        let read: Vec<_> = stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
-        segments.extend(read.into_iter().flatten());
         let changed = !segments.keys().eq(self.segments.keys());
-        self.segments = segments;
+        *self = LastHour { segments, left_out };
         Ok(changed)
     }
+
+    async fn segment(&self, ports: &Ports, name: ObjectName) -> Result<Option<Read>, ClicksError> {
+        match self.segments.get(&name) {
+            Some(known) => Ok(Some((name, Arc::clone(known)))),
+            None => read_if_there(ports, name).await,
+        }
+    }
+}
+
+/// Names of the segments of the last hour, in no order.
+async fn current(ports: &Ports) -> Result<Vec<ObjectName>, ClicksError> {
+    let since = minute_of(ports.clock.now().unix_timestamp()).saturating_sub(MINUTES);
+    let (folder, mut names) = (ObjectName::parse(POINTERS)?, Vec::new());
+    for entry in ports.objects.list(&folder, None, PARTITIONS_MAX).await?.entries {
+        let (hour, _) = read_hour(&entry.name, ports.objects.pointer(&entry.name).await?)?;
+        let partition = entry.name.as_str().rsplit('/').next().unwrap_or_default();
+        for (minute, last) in hour.minutes.iter().filter(|(minute, _)| **minute > since) {
+            names.push(segment_name(partition, *minute, *last)?);
+        }
+    }
+    Ok(names)
 }
 
 /// Removes segments that no pointer can name any more; answers how many.

@@ -13,11 +13,11 @@ use offpeak::shared::{
     operations::clicks::{
         ClickEvent, Clicks, ClicksError, batches,
         ingest::{Arrived, Ingested, ingest},
-        live::{self, LastHour, MINUTE_MAX, MINUTES},
+        live::{self, CLICKS_MAX, LastHour, MINUTE_MAX, MINUTES},
     },
     ports::{Ports, objects::ObjectName},
 };
-use offpeak_domain::recommend::LiveClick;
+use offpeak_domain::recommend::{Kind, LiveClick};
 
 use super::{
     World, event,
@@ -223,6 +223,39 @@ async fn a_process_reads_what_is_new_and_keeps_what_it_knows() {
     assert!(!hour.refresh(&few).await.unwrap());
     assert!(hour.refresh(&few).await.is_err());
     assert_eq!(hour.segments().count(), 2, "a failed look forgets nothing");
+}
+
+/// Four partitions that are full in every minute of a quarter of an hour.
+#[tokio::test]
+async fn a_process_keeps_the_newest_clicks_and_no_more_than_it_has_room_for() {
+    let (world, mut known) = (World::new(), LastHour::default());
+    let mut number = 0;
+    for minute in 0..15_u32 {
+        for partition in ["0", "1", "2", "3"] {
+            let (from, item) = (number, format!("MINUTE-{minute}"));
+            number += i64::try_from(MINUTE_MAX).unwrap();
+            let click = |it: i64| {
+                let session = u64::try_from(it).unwrap();
+                (it, LiveClick { session, at: world.now(), item: item.as_str().into(), kind: Kind::View })
+            };
+            live::append(&world.ports, partition, number - 1, &(from..number).map(click).collect()).await.unwrap();
+        }
+        known.refresh(&world.ports).await.unwrap();
+        world.clock.advance(60);
+    }
+    let mut begun = LastHour::default();
+    assert!(begun.refresh(&world.ports).await.unwrap());
+    let count =
+        |hour: &LastHour, item: &str| hour.segments().flat_map(|it| &it.clicks).filter(|it| &*it.item == item).count();
+    for hour in [&begun, &known] {
+        assert_eq!(hour.segments().map(|it| it.clicks.len()).sum::<usize>(), CLICKS_MAX);
+        let of = |minute| count(hour, &format!("MINUTE-{minute}"));
+        assert_eq!([of(0), of(4), of(5), of(14)], [0, 0, 4 * MINUTE_MAX, 4 * MINUTE_MAX]);
+    }
+    // What was left out is not read again: a list and four pointers.
+    let cut = Cut { inner: world.ports.objects.clone(), left: AtomicI64::new(5), loss: Loss::Call };
+    let few = Ports { objects: Arc::new(cut), ..world.ports.clone() };
+    assert!(!begun.refresh(&few).await.unwrap());
 }
 
 #[tokio::test]
