@@ -164,14 +164,27 @@ fn an_overlay_is_of_one_model_only() {
     let (one, other) =
         (model(&Params::default(), &[(1, &["a", "b"])]), model(&Params::default(), &[(9, &["a", "b", "c"])]));
     let (one, other) = (Layout::read(&one).unwrap().model(&one), Layout::read(&other).unwrap().model(&other));
-    let click = |(at, item): (u32, &str)| LiveClick { session: 1, at, item: item.into(), kind: Kind::View };
-    let segment = Segment { clicks: [(10, "a"), (11, "new")].map(click).into() };
+    let click = |(session, at, item): (u64, u32, &str)| LiveClick { session, at, item: item.into(), kind: Kind::View };
+    let segment = Segment { clicks: [(1, 10, "a"), (1, 11, "new"), (2, 10, "new")].map(click).into() };
     let overlay = Overlay::new(&one, &Params::default(), [&segment], 0);
     let live = Live::with(one, &overlay, None);
     let new = live.find("new").unwrap();
     assert_eq!((new, live.id(new)), (Item(2), "new"));
     assert_eq!(Live::with(other, &overlay, None).find("new"), None);
     assert_eq!(Overlay::new(&one, &Params::default(), [&segment], 11).sessions(), 0, "what is older is left out");
+}
+
+#[test]
+fn an_item_that_only_one_session_has_heard_of_is_not_laid_over() {
+    let file = model(&Params::default(), &[(1, &["a", "b"])]);
+    let model = Layout::read(&file).unwrap().model(&file);
+    let click = |(session, item): (u64, &str)| LiveClick { session, at: 10, item: item.into(), kind: Kind::View };
+    let said = [(1, "a"), (1, "new"), (1, "made-up"), (2, "new"), (3, "made-up-too"), (3, "made-up-too"), (4, "b")];
+    let overlay = Overlay::new(&model, &Params::default(), [&Segment { clicks: said.map(click).into() }], 0);
+    let live = Live::with(model, &overlay, None);
+    assert_eq!(["a", "new", "made-up", "made-up-too"].map(|it| live.find(it).is_some()), [true, true, false, false]);
+    assert_eq!(overlay.sessions(), 1, "the others hold one item, or none");
+    assert_eq!(live.trend(None).len(), 3, "a, b and what two have heard of");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Overlay {
             Params { list_norm: 0.0, list_rarity: 0.0, list_length: LIST_MAX, recent: RECENT_MAX, ..params.clone() };
         let mut builder = Builder::new(&params);
         let mut keys = Vec::new();
-        for (key, clicks) in sessions(segments, since) {
+        for (key, clicks) in sessions(model, segments, since) {
             let ended = clicks.last().map_or(0, |it| it.at);
             if builder.add(ended, clicks.iter().map(|it| Click { item: &it.item, kind: it.kind })) {
                 keys.push(key);
@@ -117,19 +117,23 @@ impl Overlay {
     }
 }
 
+/// Its key and its clicks.
+type Session<'s> = (u64, Vec<&'s LiveClick>);
+
 /// Sessions with their clicks in order, each click once; the newest, by the time of their last click. Those of one item
 /// say only what is asked for, so however many come they take no place of those that say what goes with what.
-fn sessions<'s>(segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> Vec<(u64, Vec<&'s LiveClick>)> {
+fn sessions<'s>(model: &Model<'_>, segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> Vec<Session<'s>> {
     let mut sessions = HashMap::<u64, Vec<&LiveClick>>::new();
     for click in segments.into_iter().flat_map(|it| &it.clicks).filter(|it| it.at >= since) {
         sessions.entry(click.session).or_default().push(click);
     }
-    let mut sessions: Vec<_> = sessions.into_iter().collect();
+    let mut sessions: Vec<Session<'_>> = sessions.into_iter().collect();
     for (_, clicks) in &mut sessions {
         clicks.sort_by(|one, other| (one.at, &one.item, one.kind).cmp(&(other.at, &other.item, other.kind)));
         clicks.dedup();
     }
     sessions.retain(|(_, clicks)| clicks.len() <= CLICKS_MAX);
+    leave_out_unheard_of(model, &mut sessions);
     sessions.sort_by_key(|(key, clicks)| (clicks.last().map(|it| it.at), *key));
     let (mut sessions, mut single): (Vec<_>, Vec<_>) =
         sessions.into_iter().partition(|(_, clicks)| clicks.iter().any(|it| it.item != clicks[0].item));
@@ -139,4 +143,19 @@ fn sessions<'s>(segments: impl IntoIterator<Item = &'s Segment>, since: u32) -> 
     }
     sessions.extend(single);
     sessions
+}
+
+/// Leaves out items that neither the model nor a second session knows: anybody can make up an identifier.
+fn leave_out_unheard_of(model: &Model<'_>, sessions: &mut Vec<Session<'_>>) {
+    let mut first = HashMap::<&str, (u64, bool)>::new();
+    for (key, clicks) in sessions.iter() {
+        for click in clicks {
+            let (of, known) = first.entry(&click.item).or_insert_with(|| (*key, model.find(&click.item).is_some()));
+            *known |= of != key;
+        }
+    }
+    for (_, clicks) in sessions.iter_mut() {
+        clicks.retain(|it| first.get(&*it.item).is_some_and(|(_, known)| *known));
+    }
+    sessions.retain(|(_, clicks)| !clicks.is_empty());
 }
