@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{
     build::Builder,
-    click::{Click, Kind},
+    click::{Click, Kind, put_in_order},
     overlay::LiveClick,
 };
 
@@ -100,8 +100,7 @@ impl Assembler {
 
     fn close(&mut self, session: u64, sessions: &mut impl Sessions) {
         let Some(mut open) = self.open.remove(&session).filter(|it| !it.surplus) else { return };
-        open.clicks.sort();
-        open.clicks.dedup();
+        put_in_order(&mut open.clicks, |(at, item, kind)| (*at, item, *kind));
         let clicks: Vec<Click<'_>> = open.clicks.iter().map(|(_, item, kind)| Click { item, kind: *kind }).collect();
         sessions.take(open.newest, &clicks);
     }
@@ -141,6 +140,13 @@ mod tests {
             click(2, 12, "y"),
         ];
         assert_eq!(built(&clicks), [vec!["x", "y"], vec!["a", "b", "c"]]);
+    }
+
+    #[test]
+    fn clicks_of_one_second_stay_in_the_order_they_came_in() {
+        let clicks = [click(1, 10, "tent"), click(1, 10, "mat"), click(1, 9, "zip"), click(1, 10, "lamp")];
+        let again = [clicks.clone(), clicks].concat();
+        assert_eq!(built(&again), [vec!["zip", "tent", "mat", "lamp"]]);
     }
 
     #[test]

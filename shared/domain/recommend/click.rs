@@ -1,7 +1,8 @@
 //! What shoppers do with items, as far as it says what goes with what.
+use std::collections::HashSet;
 
 /// The strongest thing that was done, weakest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     #[default]
     View,
@@ -46,4 +47,14 @@ impl<'a> Click<'a> {
     pub const fn view(item: &'a str) -> Click<'a> {
         Click { item, kind: Kind::View }
     }
+}
+
+/// Puts clicks of one session in order, each once, where `click` says when, on what and how. Those of one second stay as
+/// they came: what is sent at once is mostly of one second, and its order says what follows what.
+pub(super) fn put_in_order<T>(clicks: &mut Vec<T>, click: impl Fn(&T) -> (u32, &str, Kind)) {
+    clicks.sort_by_key(|it| click(it).0);
+    let mut seen = HashSet::new();
+    let new: Vec<bool> = clicks.iter().map(|it| seen.insert(click(it))).collect();
+    let mut new = new.into_iter();
+    clicks.retain(|_| new.next().unwrap_or_default());
 }

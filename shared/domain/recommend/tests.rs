@@ -175,6 +175,22 @@ fn an_overlay_is_of_one_model_only() {
 }
 
 #[test]
+fn clicks_of_one_second_are_laid_over_in_the_order_they_came_in() {
+    let nothing = Model::empty();
+    let click = |session, item: &str| LiveClick { session, at: 10, item: item.into(), kind: Kind::View };
+    let clicks = [1, 2].into_iter().flat_map(|it| ["tent", "mat", "lamp"].map(|item| click(it, item))).collect();
+    let segment = Segment { clicks };
+    let overlay = Overlay::new(&nothing, &Params::default(), [&segment, &segment], 0);
+    let live = Live::with(nothing, &overlay, None);
+    let tent = live.find("tent").unwrap();
+    for posting in live.postings(tent.0) {
+        let steps: Vec<&str> = live.session(posting.session()).map(|it| live.id(Item(it))).collect();
+        assert_eq!(steps, ["tent", "mat", "lamp"]);
+    }
+    assert_eq!(live.count(tent.0), 2);
+}
+
+#[test]
 fn an_item_that_only_one_session_has_heard_of_is_not_laid_over() {
     let file = model(&Params::default(), &[(1, &["a", "b"])]);
     let model = Layout::read(&file).unwrap().model(&file);

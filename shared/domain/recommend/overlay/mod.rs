@@ -1,14 +1,14 @@
 //! What happened since the model was built: a small model of the last hour, laid over the numbers of the large one.
 //!
-//! What must stay true: it depends on the clicks alone, not on the order or number of times that their segments came;
-//! one session weighs as much as a session, however often it clicks.
+//! What must stay true: it depends on the clicks alone, not on the number of times that their segments came, nor on their
+//! order but for one session's clicks of one second; one session weighs as much as a session, however often it clicks.
 mod segment;
 
 use std::collections::HashMap;
 
 use super::{
     build::{Builder, Stage},
-    click::Click,
+    click::{Click, put_in_order},
     index::{Item, Layout, Model},
     params::Params,
 };
@@ -129,8 +129,7 @@ fn sessions<'s>(model: &Model<'_>, segments: impl IntoIterator<Item = &'s Segmen
     }
     let mut sessions: Vec<Session<'_>> = sessions.into_iter().collect();
     for (_, clicks) in &mut sessions {
-        clicks.sort_by(|one, other| (one.at, &one.item, one.kind).cmp(&(other.at, &other.item, other.kind)));
-        clicks.dedup();
+        put_in_order(clicks, |it| (it.at, &it.item, it.kind));
     }
     sessions.retain(|(_, clicks)| clicks.len() <= CLICKS_MAX);
     leave_out_unheard_of(model, &mut sessions);
