@@ -3,6 +3,11 @@ use offpeak_domain::recommend::{ALONE, Kind, LiveClick, Outcomes, Surface, xxh64
 use serde::{Deserialize, Serialize};
 
 const SCHEMA: &str = "clicks/1";
+/// Longest event, in bytes as the host hands it over: a full batch of them is less than the handler takes.
+pub const CARRIED_MAX_BYTES: usize = 48 * 1024;
+/// Of these, what stands around the clicks, and around each of them.
+const FRAME_BYTES: usize = 256;
+const COMMA_BYTES: usize = 1;
 
 /// What one session did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +160,31 @@ pub fn text(clicks: Clicks) -> Result<String, serde_json::Error> {
     serde_json::to_string(&document)
 }
 
+/// The same on as many lines as it takes for none to be too long.
+///
+/// # Errors
+/// As [`text`].
+pub fn texts(clicks: Clicks) -> Result<Vec<String>, serde_json::Error> {
+    let Clicks { session, consent, events } = clicks;
+    let (mut texts, mut part, mut bytes) = (Vec::new(), Vec::new(), FRAME_BYTES);
+    for event in events {
+        let more = carried_bytes(&serde_json::to_string(&event)?) + COMMA_BYTES;
+        if bytes + more > CARRIED_MAX_BYTES && !part.is_empty() {
+            texts.push(text(Clicks { session, consent, events: std::mem::take(&mut part) })?);
+            bytes = FRAME_BYTES;
+        }
+        bytes += more;
+        part.push(event);
+    }
+    texts.push(text(Clicks { session, consent, events: part })?);
+    Ok(texts)
+}
+
+/// At most so long is a text as a JSON string within a JSON string, whether or not what is beyond ASCII is escaped.
+fn carried_bytes(text: &str) -> usize {
+    text.bytes().map(|it| if it.is_ascii() && !matches!(it, b'"' | b'\\') { 1 } else { 4 }).sum()
+}
+
 /// # Errors
 /// [`BadClicks`].
 pub fn parse(text: &[u8]) -> Result<Clicks, BadClicks> {
@@ -206,6 +236,30 @@ mod tests {
             assert!(parse(line.replace(good, bad).as_bytes()).is_err(), "{bad}");
         }
         assert!(parse(b"").is_err());
+    }
+
+    #[test]
+    fn what_is_long_is_sent_in_parts_that_the_host_can_carry() {
+        let sent = |what: &dyn Fn(usize) -> What| {
+            let events = (0..100).map(|it| ClickEvent { at: 1_800_000_000, what: what(it) }).collect();
+            let clicks = Clicks { session: 7, consent: true, events };
+            let texts = texts(clicks.clone()).unwrap();
+            let parts = texts.iter().map(|it| parse(it.as_bytes()).unwrap());
+            assert!(parts.clone().all(|it| (it.session, it.consent) == (7, true)));
+            assert_eq!(parts.flat_map(|it| it.events).collect::<Vec<_>>(), clicks.events, "all of it, in its order");
+            for text in &texts {
+                let twice = serde_json::to_string(&serde_json::to_string(text).unwrap()).unwrap();
+                assert!(twice.len() <= CARRIED_MAX_BYTES, "{}", twice.len());
+            }
+            texts.len()
+        };
+        assert_eq!(sent(&|it| What::View { sku: format!("SKU-{it:060}") }), 1, "what is usual is one event");
+        let skus = |it| (0..50).map(|other| format!("SKU-{it:030}{other:030}")).collect();
+        assert_eq!(sent(&|it| What::RecommendationShown { surface: "next".to_owned(), skus: skus(it) }), 8);
+        for (letter, parts) in [("\"", 4), ("\u{1}", 4), ("ä", 4), ("\u{1f300}", 8)] {
+            assert_eq!(sent(&|_| What::Search { text: letter.repeat(200) }), parts, "{letter:?}");
+        }
+        assert_eq!(texts(Clicks { session: 7, consent: true, events: Vec::new() }).unwrap().len(), 1);
     }
 
     #[test]

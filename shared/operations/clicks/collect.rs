@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::{ClickEvent, Clicks, What, session_key, sessions::remember};
 use crate::shared::{
-    documents::clicks::event::text,
+    documents::clicks::event::texts,
     operations::destinations::CLICKS,
     ports::{Ports, hub::HubError},
 };
@@ -54,8 +54,8 @@ pub async fn collect_order(ports: &Ports, order: OrderId, placed: u32, skus: Vec
 
 async fn send(ports: &Ports, clicks: Clicks) -> Result<(), HubError> {
     let key = format!("{:016x}", clicks.session);
-    let text = text(clicks).map_err(|err| HubError::Refused(err.to_string()))?;
-    ports.hub.send(CLICKS, &key, &[text]).await
+    let texts = texts(clicks).map_err(|err| HubError::Refused(err.to_string()))?;
+    ports.hub.send(CLICKS, &key, &texts).await
 }
 
 #[cfg(test)]

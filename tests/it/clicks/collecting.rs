@@ -13,7 +13,7 @@ use offpeak::{
         },
         operations::{
             Shop,
-            clicks::{Clicks, What, session_key, sessions::recall},
+            clicks::{Clicks, What, batches, session_key, sessions::recall},
         },
         ports::{
             Ports,
@@ -196,6 +196,48 @@ async fn while_the_hub_is_away_the_session_knows_and_the_caller_is_told_when_to_
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "7");
     assert_eq!(recall(&server.world.ports, SESSION).await, ["MUG"]);
+}
+
+/// A request of a storefront that is as large as they come.
+fn largest() -> Value {
+    let sku = |it: usize| format!("SKU-{it:060}");
+    let shown = |event: usize| {
+        let skus: Vec<String> = (0..35).map(|it| sku(event * 100 + it)).collect();
+        json!({ "type": "recommendation_shown", "surface": "next", "skus": skus })
+    };
+    batch(&(0..100).map(shown).collect())
+}
+
+/// A batch of the hub as the host hands it over; sizes are its own.
+fn handed_over(bodies: &[String]) -> String {
+    let numbers: Vec<usize> = (0..bodies.len()).collect();
+    let data = json!({ "events": serde_json::to_string(bodies).unwrap() });
+    let metadata = json!({
+        "SequenceNumberArray": serde_json::to_string(&numbers).unwrap(),
+        "PartitionContext": { "PartitionId": "0" },
+    });
+    json!({ "Data": data, "Metadata": metadata }).to_string()
+}
+
+/// More would be answered 413 and handed over again for ever.
+#[tokio::test]
+async fn a_full_batch_of_the_largest_events_is_taken() {
+    let server = Server::start(World::new()).await;
+    let host: Value = serde_json::from_str(include_str!("../../../host.json")).unwrap();
+    let most = host["extensions"]["eventHubs"]["maxEventBatchSize"].as_u64().unwrap();
+    let body = largest();
+    assert!((240_000..256 * 1024).contains(&body.to_string().len()), "{}", body.to_string().len());
+    assert_eq!(server.post(&body).await, (202, json!({ "accepted": 100, "rejected": [] })));
+    let mut sent: Vec<String> = server.world.hub.take().into_iter().map(|(_, _, text)| text).collect();
+    sent.sort_by_key(String::len);
+    let bodies = vec![sent.pop().unwrap(); usize::try_from(most).unwrap()];
+    let call = Client::new().post(server.url.replace("/api/v1/events", "/ingest_clicks"));
+    let call = call.header("content-type", "application/json").header("x-azure-functions-invocationid", "full");
+    let answer = call.body(handed_over(&bodies)).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    let kept = batches::of_day(&server.world.ports, server.world.ports.clock.now().date()).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(batches::read(&server.world.ports, &kept[0]).await.unwrap().len(), bodies.len());
 }
 
 #[tokio::test]
