@@ -176,7 +176,10 @@ fn the_last_hour_is_laid_over_the_model() {
     assert_eq!(others.len(), 10);
     let trending = ask(&Live::with(model, &own, None), &tuning, &query(Surface::Trending, &[]));
     assert!(trending.iter().all(|it| it.id != "hammock"), "one session moves nothing: {trending:?}");
-    let live = Live::with(model, &own, Some(1));
+    // Of what only one session has heard nobody else is told.
+    assert_eq!(Live::with(model, &own, Some(1)).find("hammock"), None);
+    let two = Overlay::new(&model, &Params::default(), &segments[..2], now);
+    let live = Live::with(model, &two, Some(0));
     assert!(ids(&live, &["tent", "hammock"]).contains(&"item-000500".to_owned()));
 }
 
