@@ -3,6 +3,9 @@
 //! What must stay true: one invocation at a time per partition; the checkpoint moves after a batch whether it succeeded or failed
 //! (the function's retry policy comes first), and not when the handler was never called.
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::hubs::{self, Event};
 use super::message::BrokerError;
@@ -19,12 +22,16 @@ pub(super) struct Reader {
     pub partition: u32,
     pub invoker: Arc<dyn Invoke>,
     pub batch_max: usize,
+    /// With fewer events a batch waits for more, but no longer than this.
+    pub batch_min: usize,
+    pub wait_max: Duration,
 }
 
 impl Reader {
     /// Reads for ever.
     pub(super) async fn run(self) {
         let Some(mut wakes) = self.brokers.watch(&self.trigger.hub) else { return };
+        let mut waits_until = None;
         loop {
             self.invoker.running(&self.function.name).await;
             wakes.mark_unchanged();
@@ -34,7 +41,14 @@ impl Reader {
                         return;
                     }
                 }
+                Ok(batch) if batch.len() < self.batch_min && self.is_early(&mut waits_until) => {
+                    let until = waits_until.unwrap_or_else(Instant::now);
+                    if let Ok(Err(_)) = tokio::time::timeout_at(until, wakes.changed()).await {
+                        return;
+                    }
+                }
                 Ok(batch) => {
+                    waits_until = None;
                     self.hand_over(&batch).await;
                     self.checkpoint(&batch).await;
                 }
@@ -44,6 +58,12 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Whether what is there may still wait for more; the wait begins when this is first asked.
+    fn is_early(&self, waits_until: &mut Option<Instant>) -> bool {
+        let now = Instant::now();
+        *waits_until.get_or_insert(now + self.wait_max) > now
     }
 
     fn report(&self, what: &str, error: &BrokerError) {

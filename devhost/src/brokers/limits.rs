@@ -19,6 +19,9 @@ pub struct Limits {
     pub renewal: Duration,
     /// Events in one batch.
     pub event_batch: usize,
+    /// Events that a batch waits for, and how long.
+    pub event_batch_min: usize,
+    pub event_wait: Duration,
 }
 
 impl Default for Limits {
@@ -29,18 +32,22 @@ impl Default for Limits {
             message_batch: 1_000,
             renewal: Duration::from_secs(300),
             event_batch: 100,
+            event_batch_min: 1,
+            event_wait: Duration::from_secs(60),
         }
     }
 }
 
 /// Settings that are played in one way only: name and the one value.
-const FIXED: [(&str, &str, &str); 5] = [
+const FIXED: [(&str, &str, &str); 4] = [
     ("serviceBus", "autoCompleteMessages", "true"),
     ("serviceBus", "maxConcurrentCallsPerSession", "1"),
     ("serviceBus", "minMessageBatchSize", "1"),
-    ("eventHubs", "minEventBatchSize", "1"),
     ("eventHubs", "batchCheckpointFrequency", "1"),
 ];
+
+/// Longest that a batch may wait.
+const WAIT_MAX: Duration = Duration::from_secs(600);
 
 impl Limits {
     /// Reads the whole host.json.
@@ -73,24 +80,29 @@ impl Limits {
                 .ok_or_else(|| format!("host.json: `{section}.{name}` is 1 to {most}, not {value}")),
         };
         let fresh = Self::default();
-        Ok(Self {
+        let limits = Self {
             concurrent_calls: number("serviceBus", "maxConcurrentCalls", fresh.concurrent_calls, 10_000)?,
             concurrent_sessions: number("serviceBus", "maxConcurrentSessions", fresh.concurrent_sessions, 10_000)?,
             message_batch: number("serviceBus", "maxMessageBatchSize", fresh.message_batch, 10_000)?,
             event_batch: number("eventHubs", "maxEventBatchSize", fresh.event_batch, 10_000)?,
-            renewal: renewal(extensions)?.unwrap_or(fresh.renewal),
-        })
+            event_batch_min: number("eventHubs", "minEventBatchSize", fresh.event_batch_min, 10_000)?,
+            event_wait: span(extensions, "eventHubs", "maxWaitTime")?.unwrap_or(fresh.event_wait),
+            renewal: span(extensions, "serviceBus", "maxAutoLockRenewalDuration")?.unwrap_or(fresh.renewal),
+        };
+        if limits.event_batch_min > limits.event_batch {
+            return Err("host.json: `eventHubs.minEventBatchSize` is larger than `maxEventBatchSize`".to_owned());
+        }
+        if limits.event_wait > WAIT_MAX {
+            return Err("host.json: `eventHubs.maxWaitTime` is ten minutes at most".to_owned());
+        }
+        Ok(limits)
     }
 }
 
-fn renewal(extensions: &Value) -> Result<Option<Duration>, String> {
-    let Some(value) = extensions.get("serviceBus").and_then(|s| s.get("maxAutoLockRenewalDuration")) else {
-        return Ok(None);
-    };
+fn span(extensions: &Value, section: &str, name: &str) -> Result<Option<Duration>, String> {
+    let Some(value) = extensions.get(section).and_then(|it| it.get(name)) else { return Ok(None) };
     let parsed = value.as_str().and_then(clock_duration);
-    parsed.map(Some).ok_or_else(|| {
-        format!("host.json: `serviceBus.maxAutoLockRenewalDuration` is a time like \"00:05:00\", not {value}")
-    })
+    parsed.map(Some).ok_or_else(|| format!("host.json: `{section}.{name}` is a time like \"00:05:00\", not {value}"))
 }
 
 /// `hh:mm:ss` of a .NET TimeSpan.
@@ -109,14 +121,19 @@ mod tests {
     fn what_is_not_played_is_refused_by_name() {
         assert_eq!(Limits::from_host_json(&json!({})), Ok(Limits::default()));
         let set = json!({"extensions":{"serviceBus":{"maxConcurrentCalls":2,"maxAutoLockRenewalDuration":"00:01:00",
-            "autoCompleteMessages":true,"prefetchCount":0},"eventHubs":{"maxEventBatchSize":10}}});
+            "autoCompleteMessages":true,"prefetchCount":0},"eventHubs":{"maxEventBatchSize":10,"minEventBatchSize":10,
+            "maxWaitTime":"00:00:20"}}});
         let limits = Limits::from_host_json(&set).unwrap();
         assert_eq!((limits.concurrent_calls, limits.event_batch, limits.renewal.as_secs()), (2, 10, 60));
+        assert_eq!((limits.event_batch_min, limits.event_wait.as_secs()), (10, 20));
         for (section, name, value) in [
             ("serviceBus", "autoCompleteMessages", json!(false)),
             ("serviceBus", "maxConcurrentCalls", json!(0)),
             ("serviceBus", "maxAutoLockRenewalDuration", json!("5m")),
             ("eventHubs", "batchCheckpointFrequency", json!(2)),
+            ("eventHubs", "minEventBatchSize", json!(101)),
+            ("eventHubs", "maxWaitTime", json!("00:10:01")),
+            ("eventHubs", "maxWaitTime", json!(20)),
             ("eventHubs", "initialOffsetOptions", json!({"type": "fromEnd"})),
         ] {
             let fault = Limits::from_host_json(&json!({"extensions":{section:{name:value}}})).unwrap_err();

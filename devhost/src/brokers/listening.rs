@@ -68,6 +68,8 @@ pub fn listen(
                         partition,
                         invoker: Arc::clone(invoker),
                         batch_max: limits.event_batch,
+                        batch_min: limits.event_batch_min,
+                        wait_max: limits.event_wait,
                     };
                     pumps.spawn(reader.run());
                 }

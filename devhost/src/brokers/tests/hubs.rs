@@ -108,3 +108,25 @@ async fn retention_forgets_and_numbers_go_on() {
     let kept: Vec<Event> = partitions(&bench, "$Default").await.into_iter().flatten().collect();
     assert_eq!((bodies(&kept), kept[0].sequence), (vec!["new"], 1));
 }
+
+#[tokio::test]
+async fn a_batch_waits_for_more_events_but_not_for_ever() {
+    let bench = Bench::new().await;
+    let listening = |wait: Duration, script: &Arc<Script>| {
+        let invoker: Arc<dyn Invoke> = Arc::<Script>::clone(script);
+        let limits = Limits { event_batch_min: 3, event_wait: wait, ..Limits::default() };
+        listen(&bench.brokers, &[on_hub("ingest", Cardinality::Many, None)], &invoker, &limits).unwrap()
+    };
+    let texts = |all: &[&str]| TriggerValue::Texts(all.iter().map(|it| (*it).to_owned()).collect());
+    let script = Script::new(&[]);
+    let patient = listening(Duration::from_secs(600), &script);
+    send(&bench, Some("u1"), &["a", "b"]).await;
+    send(&bench, Some("u1"), &["c"]).await;
+    assert_eq!(script.after(1).await[0].value, texts(&["a", "b", "c"]));
+    until_passed(&bench).await;
+    drop(patient);
+    let script = Script::new(&[]);
+    send(&bench, Some("u1"), &["d", "e"]).await;
+    let _hasty = listening(Duration::from_millis(1), &script);
+    assert_eq!(script.after(1).await[0].value, texts(&["d", "e"]));
+}
