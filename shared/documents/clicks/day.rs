@@ -1,15 +1,15 @@
 //! A day of clicks as it is kept for models: segments one after the other, each deflated, with its length before it.
 use std::io::{Read as _, Write as _};
 
-use bytes::{Buf as _, BytesMut};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use offpeak_domain::recommend::{Segment, SegmentError};
+
+use super::frames::{Cut, Frames, LENGTH_BYTES};
 
 /// Clicks of one segment.
 pub const SEGMENT_CLICKS: usize = 50_000;
 /// Bytes of one segment, unpacked: clicks have at most 269.
 const UNPACKED_MAX_BYTES: u64 = 16 * 1024 * 1024;
-const LENGTH_BYTES: usize = 4;
 
 /// Why a kept day is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +18,8 @@ pub enum BadDay {
     Packed(#[from] std::io::Error),
     #[error("a segment is refused")]
     Segment(#[from] SegmentError),
-    #[error("it is cut short, or damaged")]
-    Cut,
+    #[error(transparent)]
+    Cut(#[from] Cut),
 }
 
 /// The bytes to keep of one segment.
@@ -37,11 +37,11 @@ pub fn pack(segment: &Segment) -> std::io::Result<Vec<u8>> {
 
 /// Takes bytes as they arrive and gives the segments that are whole.
 #[derive(Debug, Default)]
-pub struct Unpacking(BytesMut);
+pub struct Unpacking(Frames);
 
 impl Unpacking {
     pub fn add(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.0.add(bytes);
     }
 
     /// The next one, if it is whole already.
@@ -49,16 +49,7 @@ impl Unpacking {
     /// # Errors
     /// [`BadDay`].
     pub fn segment(&mut self) -> Result<Option<Segment>, BadDay> {
-        let Some(length) = self.0.first_chunk().copied().map(u32::from_le_bytes) else { return Ok(None) };
-        let length = usize::try_from(length).map_err(|_| BadDay::Cut)?;
-        if length as u64 > UNPACKED_MAX_BYTES {
-            return Err(BadDay::Cut);
-        }
-        if self.0.len() < LENGTH_BYTES + length {
-            return Ok(None);
-        }
-        self.0.advance(LENGTH_BYTES);
-        let packed = self.0.split_to(length);
+        let Some(packed) = self.0.piece()? else { return Ok(None) };
         let mut bytes = Vec::new();
         ZlibDecoder::new(&packed[..]).take(UNPACKED_MAX_BYTES).read_to_end(&mut bytes)?;
         Ok(Some(Segment::read(&bytes)?))
@@ -69,7 +60,7 @@ impl Unpacking {
     /// # Errors
     /// `Cut` if a segment is not whole.
     pub fn finish(&self) -> Result<(), BadDay> {
-        if self.0.is_empty() { Ok(()) } else { Err(BadDay::Cut) }
+        Ok(self.0.finish()?)
     }
 }
 
@@ -108,6 +99,6 @@ mod tests {
         }
         let mut long = bytes;
         long[3] = 0xff;
-        assert!(matches!(unpacked(&long, 50), Err(BadDay::Cut)));
+        assert!(matches!(unpacked(&long, 50), Err(BadDay::Cut(Cut))));
     }
 }

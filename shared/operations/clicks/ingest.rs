@@ -51,7 +51,8 @@ pub async fn ingest(ports: &Ports, partition: &str, events: &[Arrived<'_>]) -> R
         }
     }
     let newest = clicks.iter().map(|(_, click)| click.at).max().unwrap_or(now);
-    let place = Place { partition, first: first.number, last: last.number, newest };
+    let as_of = batches::kept_as_of(newest, now);
+    let place = Place { partition, first: first.number, last: last.number, as_of };
     if !bad.is_empty() {
         tracing::warn!(event.count = bad.len(), "{} events of {partition} are set aside: {}", bad.len(), bad[0].1);
         set_aside(ports, &place, &bad).await?;

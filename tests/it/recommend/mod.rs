@@ -7,6 +7,7 @@ mod planted;
 mod refresh;
 mod rooms;
 mod shoppers;
+mod steps;
 
 use std::{sync::Arc, time::Duration};
 

@@ -43,6 +43,10 @@ const NOISE: Walk<'_> = (&["TONER", "TENT"], Kind::View);
 /// Sessions with enough clicks to judge by.
 const JUDGES: usize = 520;
 const DAY: i64 = 86_400;
+/// Days that are over of those that [`clicked`] fills, an hour of each.
+const DAYS: [&str; 3] = ["clicks/days/2027-01-12", "clicks/days/2027-01-13", "clicks/days/2027-01-14"];
+/// These, and an hour of each of the four days.
+const PACKED: usize = DAYS.len() + 4;
 
 fn name(text: &str) -> ObjectName {
     ObjectName::parse(text).unwrap()
@@ -85,7 +89,7 @@ async fn days_that_are_over_are_packed_and_a_model_is_made_of_all() {
     let published = made.published.clone().unwrap();
     assert_eq!((published.clicks, published.sessions, published.days), (600, 120, 30));
     assert_eq!(answering(&goods.ports).await.unwrap().object.as_str().rsplit('/').next(), Some(&*published.version));
-    assert_eq!(names(&goods.ports, "clicks/days").await, ["clicks/days/2027-01-12", "clicks/days/2027-01-13"]);
+    assert_eq!(names(&goods.ports, "clicks/days").await, DAYS);
     let kept = last_refresh(&goods.shop(goods.ports.clone())).await.unwrap().unwrap().value;
     assert_eq!(kept, made);
     let server = goods.open().await;
@@ -99,7 +103,7 @@ async fn days_that_are_over_are_packed_and_a_model_is_made_of_all() {
     assert_eq!(run(&goods).await.outcome, Some(RefreshOutcome::Unchanged));
     assert_eq!(answering(&goods.ports).await, before);
 
-    // A day later a third day is packed, and what is too old goes.
+    // A day later a fourth day is packed, and what is too old goes.
     goods.clock.advance(DAY);
     assert_eq!(run(&goods).await.published.unwrap().clicks, 600, "the same clicks, packed");
     goods.clock.advance(28 * DAY);
@@ -127,7 +131,7 @@ async fn a_model_that_recommends_worse_is_held_back_for_a_week() {
     run(&goods).await;
     let live = answering(&goods.ports).await;
     // The archive is lost but for noise, and shoppers go on as before.
-    for folder in ["clicks/days", "clicks/batches"] {
+    for folder in ["clicks/days", "clicks/hours", "clicks/batches"] {
         for object in names(&goods.ports, folder).await {
             goods.ports.objects.delete(&name(&object)).await.unwrap();
         }
@@ -297,7 +301,18 @@ async fn of_two_runs_at_once_one_goes_on() {
 
 /// Keeps what is sent.
 #[derive(Default)]
-struct Sent(Mutex<VecDeque<Message>>);
+pub(super) struct Sent(Mutex<VecDeque<Message>>);
+
+impl Sent {
+    /// The run and the slice that the next message asks for.
+    pub(super) fn next(&self) -> Option<(JobId, u32)> {
+        let message = self.0.lock().unwrap().pop_front()?;
+        let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+        assert_eq!((&*message.destination, &body["kind"]), ("jobs", &json!("refresh_recommendations")));
+        let id = JobId::parse(body["jobId"].as_str().unwrap()).unwrap();
+        Some((id, u32::try_from(body["slice"].as_u64().unwrap()).unwrap()))
+    }
+}
 
 #[async_trait]
 impl Bus for Sent {
@@ -317,18 +332,13 @@ async fn what_there_is_no_time_for_is_done_by_messages_whichever_come_twice() {
     let begun = refresh(&shop).await.unwrap().unwrap();
     assert_eq!((begun.phase, begun.slices), (RefreshPhase::Pack, 1));
     let mut messages = 0;
-    loop {
-        let Some(message) = bus.0.lock().unwrap().pop_front() else { break };
-        let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
-        assert_eq!((&*message.destination, &body["kind"]), ("jobs", &json!("refresh_recommendations")));
-        let id = JobId::parse(body["jobId"].as_str().unwrap()).unwrap();
-        let slice = u32::try_from(body["slice"].as_u64().unwrap()).unwrap();
+    while let Some((id, slice)) = bus.next() {
         assert!(continue_refresh(&shop, id, slice).await.unwrap().is_some());
         assert_eq!(continue_refresh(&shop, id, slice).await.unwrap(), None, "it came twice");
         messages += 1;
     }
-    // A second day, what there is, the judgement, the model, and what is too old.
-    assert_eq!(messages, 5);
+    // The other hours and days that are over, what there is, the judgement, the model, and what is too old.
+    assert_eq!(messages, PACKED - 1 + 4);
     let done = last_refresh(&shop).await.unwrap().unwrap().value;
     assert_eq!((done.phase, done.outcome), (RefreshPhase::Done, Some(RefreshOutcome::Published)));
 }

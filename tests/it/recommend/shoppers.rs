@@ -30,13 +30,22 @@ fn what(item: &str, kind: Kind) -> What {
 
 /// Sessions that began one after the other, so many days ago, from one o'clock on.
 pub(super) async fn shopped(goods: &Goods, days_ago: i64, walks: &[Walk<'_>]) {
+    kept(goods, days_ago, walks, BATCH).await;
+}
+
+/// The same, each in a batch of its own.
+pub(super) async fn shopped_apart(goods: &Goods, days_ago: i64, walks: &[Walk<'_>]) {
+    kept(goods, days_ago, walks, 1).await;
+}
+
+async fn kept(goods: &Goods, days_ago: i64, walks: &[Walk<'_>], batch: usize) {
     static NEXT: AtomicI64 = AtomicI64::new(1);
     let now = goods.ports.clock.now();
     let start = now.unix_timestamp() / DAY * DAY - days_ago * DAY + 3_600;
-    for (number, batch) in walks.chunks(BATCH).enumerate() {
+    for (number, walks) in walks.chunks(batch).enumerate() {
         let (mut lines, mut newest) = (Vec::new(), 0);
-        for (at, (items, kind)) in batch.iter().enumerate() {
-            let begun = start + i64::try_from(number * BATCH + at).unwrap() * 20;
+        for (at, (items, kind)) in walks.iter().enumerate() {
+            let begun = start + i64::try_from(number * batch + at).unwrap() * 20;
             let session = u64::try_from(NEXT.fetch_add(1, Ordering::SeqCst)).unwrap();
             let at = |step: usize| u32::try_from(begun).unwrap() + u32::try_from(step).unwrap() * 5;
             let events = items.iter().enumerate();
@@ -45,7 +54,7 @@ pub(super) async fn shopped(goods: &Goods, days_ago: i64, walks: &[Walk<'_>]) {
             lines.push(text(Clicks { session, consent: true, events }).unwrap());
         }
         let first = NEXT.fetch_add(1_000, Ordering::SeqCst);
-        let place = Place { partition: "0", first, last: first + 999, newest };
+        let place = Place { partition: "0", first, last: first + 999, as_of: newest };
         let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
         keep(&goods.ports, &place, &lines).await.unwrap();
     }

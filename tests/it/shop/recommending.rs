@@ -150,7 +150,7 @@ async fn what_others_do_is_known_to_every_process_within_the_minute() {
 fn kept(shop: &Shop) -> Vec<Clicks> {
     let files = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().map(|it| it.unwrap().path());
     let days = files(shop.data().path().join("objects/clicks/batches"));
-    days.flat_map(files).flat_map(|file| unpack(&fs::read(file).unwrap()).unwrap()).collect()
+    days.flat_map(files).flat_map(files).flat_map(|file| unpack(&fs::read(file).unwrap()).unwrap()).collect()
 }
 
 #[tokio::test]

@@ -1,46 +1,58 @@
-//! Clicks of the last days, to learn from. A day that is over is packed from its many batches into one object, once, so
-//! that a month is read in a month's worth of reads; what is younger is read batch by batch. What recommendations came to
-//! on a day is counted as it is packed.
+//! Clicks of the last days, to learn from. An hour that is over is packed from its many batches into one object, and a day
+//! from its hours, each once, so that a month is read in a month's worth of reads; what is younger is read batch by batch.
+//! What recommendations came to on a day is counted as it is packed.
 //!
-//! What must stay true: a day is packed when its late batches have come; from then on its batches are not read again.
+//! What must stay true: an hour is packed when nothing is added to it any more, and its batches are not read again; a run
+//! that ends while it packs a day's hours leaves those that are done.
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt as _, stream};
-use offpeak_domain::recommend::{LiveClick, Outcomes, Segment};
+use offpeak_domain::recommend::{Outcomes, Segment};
 use time::{Date, Duration, OffsetDateTime};
 
-use super::RefreshError;
+use super::{
+    RefreshError,
+    reading::{Hour, reads},
+};
 use crate::shared::{
     documents::{
-        clicks::day::{SEGMENT_CLICKS, Unpacking, pack},
+        clicks::{
+            day::{SEGMENT_CLICKS, pack},
+            frames::frame,
+        },
         recommendations::keep_outcomes,
     },
     operations::{
-        clicks::{Clicks, ClicksError, batches},
+        clicks::{
+            ClicksError,
+            batches::{self, OPEN_SECONDS, hour_of},
+        },
         list_all,
     },
     ports::{
-        Ports, chain,
-        objects::{ObjectBody, ObjectError, ObjectName, PAGE_MAX},
+        Ports,
+        objects::{ObjectError, ObjectName, PAGE_MAX, Upload},
     },
 };
 
 const DAYS: &str = "clicks/days";
+const HOURS: &str = "clicks/hours";
 const BATCHES: &str = "clicks/batches";
-/// How long after its end the batches of a day may still come.
-const LATE: Duration = Duration::hours(12);
 /// Batches that are read, or objects that are removed, side by side.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What clicks are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Day(ObjectName),
+    Hour(ObjectName),
     Batch(ObjectName),
 }
 
 impl Source {
     pub(super) fn name(&self) -> &ObjectName {
         match self {
-            Source::Day(name) | Source::Batch(name) => name,
+            Source::Day(name) | Source::Hour(name) | Source::Batch(name) => name,
         }
     }
 }
@@ -54,44 +66,84 @@ fn window(now: OffsetDateTime, days: u16) -> impl Iterator<Item = Date> {
     (0..i64::from(days)).rev().filter_map(move |ago| now.date().checked_sub(Duration::days(ago)))
 }
 
-fn is_over(day: Date, now: OffsetDateTime) -> bool {
-    day.next_day().is_some_and(|next| next.midnight().assume_utc() + LATE <= now)
+/// Whether nothing is added any more to these first hours of a day.
+fn is_over(day: Date, hours: u8, now: OffsetDateTime) -> bool {
+    day.midnight().assume_utc() + Duration::hours(hours.into()) + Duration::seconds(OPEN_SECONDS.into()) <= now
 }
 
-/// Packs the oldest day that is over and is not packed; answers whether there was one.
+/// What a day that is not packed lies in.
+struct Kept {
+    /// Hours that are packed.
+    hours: Vec<ObjectName>,
+    /// Batches of the other hours.
+    batches: Vec<ObjectName>,
+}
+
+async fn kept(ports: &Ports, day: Date) -> Result<Kept, RefreshError> {
+    let hours = names(ports, &format!("{HOURS}/{day}")).await?;
+    let packed: BTreeSet<u8> = hours.iter().filter_map(|it| it.as_str().rsplit('/').next()?.parse().ok()).collect();
+    let mut batches = batches::of_day(ports, day).await?;
+    batches.retain(|it| !packed.contains(&hour_of(it)));
+    Ok(Kept { hours, batches })
+}
+
+/// Packs the oldest hour that is over and is not packed, or the day of which it was the last; answers whether there was
+/// one.
 pub(super) async fn pack_one(ports: &Ports, days: u16) -> Result<bool, RefreshError> {
     let now = ports.clock.now();
     let packed: Vec<ObjectName> = names(ports, DAYS).await?;
-    for day in window(now, days).filter(|it| is_over(*it, now)) {
+    for day in window(now, days) {
         let name = packed_name(day)?;
         if packed.contains(&name) {
             continue;
         }
-        let batches = batches::of_day(ports, day).await?;
-        if !batches.is_empty() {
-            pack_day(ports, day, &name, &batches).await?;
+        let Kept { hours, mut batches } = kept(ports, day).await?;
+        if let Some(hour) = batches.iter().map(hour_of).min().filter(|it| is_over(day, it + 1, now)) {
+            batches.retain(|it| hour_of(it) == hour);
+            let name = ObjectName::parse(HOURS)?.child(&day.to_string())?.child(&format!("{hour:02}"))?;
+            pack_hour(ports, &name, batches).await?;
+            return Ok(true);
+        }
+        if is_over(day, 24, now) && !hours.is_empty() {
+            pack_day(ports, day, &name, hours).await?;
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, batches: &[ObjectName]) -> Result<(), RefreshError> {
+async fn pack_hour(ports: &Ports, name: &ObjectName, batches: Vec<ObjectName>) -> Result<(), RefreshError> {
+    let mut upload = ports.objects.upload(name).await?;
+    let mut read = stream::iter(reads(ports, batches)).buffered(AT_ONCE);
+    while let Some(batch) = read.next().await {
+        upload.write(frame(&batch?.1)).await?;
+    }
+    finish(upload).await
+}
+
+async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, hours: Vec<ObjectName>) -> Result<(), RefreshError> {
     let mut upload = ports.objects.upload(name).await?;
     let (mut segment, mut outcomes) = (Segment::default(), Outcomes::default());
-    for batches in batches.chunks(AT_ONCE) {
-        for clicks in read(ports, batches).await? {
-            clicks.tell(&mut outcomes);
-            for click in clicks.clicks() {
-                segment.clicks.push(click);
-                if segment.clicks.len() == SEGMENT_CLICKS {
-                    upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?.into()).await?;
+    for hour in hours {
+        let mut hour = Hour::open(ports, hour).await?;
+        while let Some(read) = hour.next().await? {
+            for clicks in read {
+                clicks.tell(&mut outcomes);
+                for click in clicks.clicks() {
+                    segment.clicks.push(click);
+                    if segment.clicks.len() == SEGMENT_CLICKS {
+                        upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?.into()).await?;
+                    }
                 }
             }
         }
     }
     keep_outcomes(ports.documents.as_ref(), day, outcomes.finish()).await?;
     upload.write(pack(&segment).map_err(ClicksError::from)?.into()).await?;
+    finish(upload).await
+}
+
+async fn finish(upload: Box<dyn Upload>) -> Result<(), RefreshError> {
     match upload.finish().await {
         // Another run was faster; it has read the same.
         Ok(_) | Err(ObjectError::Taken(_)) => Ok(()),
@@ -107,9 +159,11 @@ pub(super) async fn sources(ports: &Ports, days: u16) -> Result<Vec<Source>, Ref
         let name = packed_name(day)?;
         if packed.contains(&name) {
             sources.push(Source::Day(name));
-        } else {
-            sources.extend(batches::of_day(ports, day).await?.into_iter().map(Source::Batch));
+            continue;
         }
+        let Kept { hours, batches } = kept(ports, day).await?;
+        sources.extend(hours.into_iter().map(Source::Hour));
+        sources.extend(batches.into_iter().map(Source::Batch));
     }
     Ok(sources)
 }
@@ -118,82 +172,11 @@ async fn names(ports: &Ports, folder: &str) -> Result<Vec<ObjectName>, RefreshEr
     Ok(list_all(ports, &ObjectName::parse(folder)?).await?.into_iter().map(|it| it.name).collect())
 }
 
-/// Clicks of sources, in their order, some at a time: memory holds a few batches, or a segment.
-pub(super) struct Reading<'p> {
-    ports: &'p Ports,
-    sources: std::vec::IntoIter<Source>,
-    day: Option<(Box<dyn ObjectBody>, Unpacking, ObjectName)>,
-}
-
-impl<'p> Reading<'p> {
-    pub(super) fn new(ports: &'p Ports, sources: Vec<Source>) -> Reading<'p> {
-        Reading { ports, sources: sources.into_iter(), day: None }
-    }
-
-    /// The next clicks; a batch that is damaged is left out, a day is not.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<LiveClick>>, RefreshError> {
-        loop {
-            if let Some(segment) = self.next_of_day().await? {
-                return Ok(Some(segment.clicks));
-            }
-            let batches: Vec<ObjectName> = self.sources.as_slice().iter().map_while(batch).take(AT_ONCE).collect();
-            if !batches.is_empty() {
-                self.sources.nth(batches.len() - 1);
-                let read = read(self.ports, &batches).await?;
-                return Ok(Some(read.iter().flat_map(Clicks::clicks).collect()));
-            }
-            let Some(day) = self.sources.next() else { return Ok(None) };
-            let object = self.ports.objects.read(day.name(), None).await?;
-            self.day = Some((object.body, Unpacking::default(), day.name().clone()));
-        }
-    }
-
-    async fn next_of_day(&mut self) -> Result<Option<Segment>, RefreshError> {
-        let Some((body, unpacking, name)) = &mut self.day else { return Ok(None) };
-        let refused = |err| RefreshError::Day(name.clone(), err);
-        loop {
-            if let Some(segment) = unpacking.segment().map_err(refused)? {
-                return Ok(Some(segment));
-            }
-            let Some(chunk) = body.chunk().await? else {
-                unpacking.finish().map_err(refused)?;
-                self.day = None;
-                return Ok(None);
-            };
-            unpacking.add(&chunk);
-        }
-    }
-}
-
-/// What batches hold; one that is damaged is left out.
-async fn read(ports: &Ports, names: &[ObjectName]) -> Result<Vec<Clicks>, RefreshError> {
-    let reads: Vec<_> = names.iter().map(|name| batches::read(ports, name)).collect();
-    let mut read = stream::iter(reads).buffered(AT_ONCE);
-    let mut all = Vec::new();
-    while let Some(batch) = read.next().await {
-        match batch {
-            Ok(batch) => all.extend(batch),
-            Err(damaged @ ClicksError::Batch(..)) => {
-                tracing::error!(error = %chain(&damaged), "A batch of clicks is left out of the model.");
-            }
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(all)
-}
-
-fn batch(source: &Source) -> Option<ObjectName> {
-    match source {
-        Source::Batch(name) => Some(name.clone()),
-        Source::Day(_) => None,
-    }
-}
-
 /// Removes what is older than the last days; answers how many objects. Goes on at the next run where it ends early.
 pub(super) async fn prune(ports: &Ports, days: u16) -> Result<usize, RefreshError> {
     let Some(oldest) = window(ports.clock.now(), days).next() else { return Ok(0) };
     let mut removed = 0;
-    for folder in [DAYS, BATCHES] {
+    for folder in [DAYS, HOURS, BATCHES] {
         let end = ObjectName::parse(folder)?.child(&oldest.to_string())?;
         loop {
             let page = ports.objects.list(&ObjectName::parse(folder)?, None, PAGE_MAX).await?;

@@ -6,10 +6,7 @@ use offpeak_domain::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{
-    RefreshError,
-    archive::{Reading, Source},
-};
+use super::{RefreshError, archive::Source, reading::Reading};
 use crate::shared::{
     documents::{
         listings::{self, CardQuery, Sort},

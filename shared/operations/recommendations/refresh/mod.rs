@@ -5,6 +5,7 @@
 //! anywhere is begun anew by the next tick, and of two runs at once one goes on.
 mod archive;
 mod learn;
+mod reading;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::try_join_all};
@@ -43,6 +44,8 @@ pub use crate::shared::documents::recommendations::{DayOutcomes, Refresh};
 pub const KIND: &str = "refresh_recommendations";
 /// A run that did nothing for so long is dead.
 const STILL_MAX: Duration = Duration::minutes(10);
+/// A run that did nothing for so long was cut in a step: the message that it had goes on.
+const CUT: Duration = Duration::minutes(1);
 /// Models before the current one that stay.
 const KEPT: usize = 2;
 /// Days that are told of.
@@ -62,7 +65,7 @@ pub enum RefreshError {
     Clicks(#[from] ClicksError),
     #[error(transparent)]
     Publish(#[from] PublishError),
-    #[error("the day {0} is refused")]
+    #[error("the packed clicks {0} are refused")]
     Day(ObjectName, #[source] BadDay),
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -96,23 +99,25 @@ pub async fn refresh(shop: &Shop) -> Result<Option<Refresh>, RefreshError> {
         failure: None,
         published,
     };
-    match write_refresh(ports.documents.as_ref(), &begun, etag.as_ref()).await {
-        Ok(etag) => drive(shop, begun, etag).await,
-        Err(StoreError::Changed { .. } | StoreError::Exists { .. }) => Ok(None),
-        Err(err) => Err(err.into()),
-    }
+    let etag = match write_refresh(ports.documents.as_ref(), &begun, etag.as_ref()).await {
+        Ok(etag) => etag,
+        Err(StoreError::Changed { .. } | StoreError::Exists { .. }) => return Ok(None),
+        Err(err) => return Err(err.into()),
+    };
+    drive(shop, begun, etag, Again::ByMessage).await
 }
 
-/// Does what a message asks for; an older one does nothing.
+/// Does what a message asks for; an older one does nothing, unless the run was cut.
 ///
 /// # Errors
 /// As [`refresh`]: the message should come again.
 pub async fn continue_refresh(shop: &Shop, id: JobId, slice: u32) -> Result<Option<Refresh>, RefreshError> {
     let Some(Seen { value: run, etag }) = last_refresh(shop).await? else { return Ok(None) };
-    if run.job_id != id.to_string() || run.slices > slice || run.phase == RefreshPhase::Done {
+    let is_older = run.slices > slice && shop.ports.clock.now() - run.updated_at < CUT;
+    if run.job_id != id.to_string() || is_older || run.phase == RefreshPhase::Done {
         return Ok(None);
     }
-    drive(shop, Refresh { failure: None, ..run }, etag).await
+    drive(shop, Refresh { failure: None, ..run }, etag, Again::BySender).await
 }
 
 /// How the last run went, or how far this one is.
@@ -134,13 +139,24 @@ pub async fn last_outcomes(shop: &Shop) -> Result<Vec<DayOutcomes>, StoreError> 
     Ok(try_join_all(read).await?.into_iter().flatten().collect())
 }
 
+/// Who sees to it that a step that failed is tried again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Nobody: a timer does not come again.
+    ByMessage,
+    /// The queue delivers the same message again.
+    BySender,
+}
+
 /// Step by step, as long as there is time. `None`: another one is on it.
-async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag) -> Result<Option<Refresh>, RefreshError> {
+async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag, again: Again) -> Result<Option<Refresh>, RefreshError> {
     let begun = Instant::now();
     while run.phase != RefreshPhase::Done {
+        let before = run.clone();
         // On the heap: it holds all that a step works with.
         let failed = step(shop, &mut run).boxed().await.err();
-        run.slices += 1;
+        // A step that failed is still to be done: the message that asks for it stays good.
+        run = if failed.is_some() { before } else { Refresh { slices: run.slices + 1, ..run } };
         run.updated_at = shop.ports.clock.now();
         run.failure = failed.as_ref().map(|it| chain(it));
         match write_refresh(shop.ports.documents.as_ref(), &run, Some(&etag)).await {
@@ -149,6 +165,9 @@ async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag) -> Result<Option<R
             Err(err) => return Err(failed.unwrap_or(err.into())),
         }
         if let Some(err) = failed {
+            if again == Again::ByMessage {
+                shop.ports.bus.send(&next_message(&run)).await?;
+            }
             return Err(err);
         }
         if run.phase != RefreshPhase::Done && begun.elapsed() >= shop.recommender.at_once {
@@ -227,10 +246,7 @@ async fn publish_model(ports: &Ports, days: u16, run: &mut Refresh) -> Result<()
             run.outcome = Some(RefreshOutcome::Overtaken);
             return Ok(());
         }
-        Err(err) => {
-            run.phase = RefreshPhase::Publish;
-            return Err(err.into());
-        }
+        Err(err) => return Err(err.into()),
     };
     let (clicks, sessions, items) = (built.clicks, built.sessions, built.items);
     tracing::info!(model.version = version, sessions, items, clicks, "A model of {sessions} sessions is published.");
