@@ -191,3 +191,15 @@ async fn what_comes_after_its_day_is_packed_is_learnt_all_the_same() {
     goods.clock.advance(86_400);
     assert_eq!(learnt().await, 17, "and once, when it is packed");
 }
+
+#[tokio::test]
+async fn what_is_not_for_sale_is_not_learnt() {
+    let goods = Goods::new().await;
+    shopped(&goods, 1, &[CHAIN; 5]).await;
+    let made_up: Vec<String> = (0..500).map(|it| format!("MADE-UP-{it}")).collect();
+    let walks: Vec<Vec<&str>> = made_up.chunks(5).map(|it| it.iter().map(String::as_str).collect()).collect();
+    shopped(&goods, 0, &walks.iter().map(|it| (it.as_slice(), Kind::View)).collect::<Vec<_>>()).await;
+    let made = refresh(&goods.shop(goods.ports.clone())).await.unwrap().unwrap().published.unwrap();
+    assert_eq!((made.clicks, made.sessions), (15, 5));
+    assert!(made.items < 20, "{} items", made.items);
+}

@@ -1,6 +1,11 @@
 //! Sessions one after the other, and for each item the sessions it is in.
-use super::{super::index::Item, days, numbers, posting};
+use super::{
+    super::index::{Item, SESSION_MAX},
+    days, numbers, posting,
+};
 
+/// Steps that are kept at once: a gigabyte.
+const STEPS_MAX: usize = 1 << 28;
 /// Buckets that sessions are put in by age.
 pub(super) const AGE_BUCKETS: usize = 2_048;
 
@@ -12,17 +17,45 @@ struct Span {
 }
 
 /// As they came. A step is an item's number, two bits to the left, with what was done.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     steps: Vec<u32>,
     spans: Vec<Span>,
+    /// Sessions and steps that it may hold.
+    bound: (usize, usize),
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log::within(SESSION_MAX, STEPS_MAX)
+    }
 }
 
 impl Log {
+    fn within(sessions: usize, steps: usize) -> Log {
+        Log { steps: Vec::new(), spans: Vec::new(), bound: (sessions, steps) }
+    }
+
+    /// Adds a session; where there is no room, the older half of all makes it.
     pub(super) fn add(&mut self, ended: u32, steps: &[u32]) {
+        if self.spans.len() >= self.bound.0 || self.steps.len() + steps.len() > self.bound.1 {
+            self.forget_older_half();
+        }
         let from = self.steps.len() as u32;
         self.steps.extend_from_slice(steps);
         self.spans.push(Span { from, length: steps.len() as u32, ended });
+    }
+
+    fn forget_older_half(&mut self) {
+        self.spans.sort_by_key(|it| it.ended);
+        self.spans.drain(..self.spans.len().div_ceil(2));
+        let mut kept = Vec::with_capacity(self.steps.len() / 2);
+        for span in &mut self.spans {
+            let from = span.from as usize;
+            span.from = kept.len() as u32;
+            kept.extend_from_slice(&self.steps[from..from + span.length as usize]);
+        }
+        self.steps = kept;
     }
 
     pub(super) fn sessions(&self) -> usize {
@@ -183,5 +216,26 @@ impl Postings {
             ends.extend_from_slice(&((all.len() / 4) as u32).to_le_bytes());
         }
         (ends, all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_never_holds_more_than_it_may_and_keeps_the_newest() {
+        for mut log in [Log::within(10, 1_000), Log::within(1_000, 20)] {
+            for ended in (0..100).rev().chain(100..200) {
+                log.add(ended, &[ended << 2, (ended + 1) << 2]);
+                assert!(log.sessions() <= 10 && log.steps.len() <= 20, "{} of {ended}", log.sessions());
+            }
+            let number: Vec<u32> = (0..=200).collect();
+            let ordered = log.ordered(&number, 1_000);
+            let newest: Vec<(u32, Vec<u32>)> = ordered.all().map(|(ended, it)| (ended, it.to_vec())).collect();
+            let expected = (200 - newest.len() as u32..200).map(|it| (it, vec![it << 2, (it + 1) << 2]));
+            assert!(newest.len() >= 5, "{newest:?}");
+            assert_eq!(newest, expected.collect::<Vec<_>>());
+        }
     }
 }

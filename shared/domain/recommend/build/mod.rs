@@ -1,4 +1,4 @@
-//! Builds a model from sessions, in any order, in memory that grows with the distinct items and the steps kept.
+//! Builds a model from sessions, in any order, in memory that grows with the distinct items and has a bound for the steps.
 //!
 //! What must stay true: the same sessions in the same order give the same bytes. Items are numbered by identifier and
 //! sessions by the moment they ended, so a number says how recent a session is.
@@ -68,6 +68,11 @@ impl Builder {
     /// Sessions so far.
     pub fn sessions(&self) -> usize {
         self.log.sessions()
+    }
+
+    /// Whether the item was described, or is in a session.
+    pub fn knows(&self, id: &str) -> bool {
+        self.ids.contains_key(id)
     }
 
     /// One session: its clicks, oldest first, and when it ended, in seconds since 1970. A click on the item before

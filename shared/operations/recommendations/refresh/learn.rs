@@ -67,9 +67,13 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// What is not for sale is left out: anybody may say to have seen anything.
     fn add(&mut self, clicks: &[LiveClick], builder: &mut Builder) {
-        self.clicks += clicks.len() as u64;
         for click in clicks {
+            if !builder.knows(&click.item) {
+                continue;
+            }
+            self.clicks += 1;
             if click.at <= self.until {
                 self.before.add(click, builder);
             } else {
