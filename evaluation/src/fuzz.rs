@@ -114,7 +114,6 @@ fn ask(layout: &Layout, bytes: &[u8]) {
                 category: Some("category-0000"),
                 consent: Consent::Given,
                 limit: 10,
-                allowed: &|_| true,
             };
             std::hint::black_box(recommend(&live, &tuning, &query, &mut scratch));
         }

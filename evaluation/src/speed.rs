@@ -17,12 +17,13 @@ use crate::{
 };
 
 const HELP: &str = "\
-usage: evaluation speed [--sessions N] [--items N] [--first] [--train FILE --test FILE] --place FOLDER
+usage: evaluation speed [--sessions N] [--items N] [--first] [--train FILE --test FILE] [--asked FILE] --place FOLDER
        evaluation first FILE ITEM
 
   --sessions N   synthetic, default 1000000
   --first        also the small file for the moment before the whole one is there, named first
   --train FILE   ask about the clicks of --test instead, of the model of these
+  --asked FILE   write what sessions had seen when they asked, a line for each, items separated by commas
   --place FOLDER where the model's file is put
 
 `first` maps a file, answers one query and prints how long that took.
@@ -30,19 +31,22 @@ usage: evaluation speed [--sessions N] [--items N] [--first] [--train FILE --tes
 
 /// Queries that are timed.
 const QUERIES: usize = 20_000;
+/// Items that a caller may say were seen.
+const ASKED_MAX: usize = 20;
 
 struct Options {
     shoppers: Shoppers,
     files: Option<(PathBuf, PathBuf)>,
     /// Whether the small file is wanted as well.
     first: bool,
+    asked: Option<PathBuf>,
     place: PathBuf,
 }
 
 impl Options {
     fn parse(mut args: Parser) -> Result<Option<Options>, Failure> {
         let mut shoppers = Shoppers { sessions: 1_000_000, items: 250_000, days: 30, seed: 1 };
-        let (mut train, mut test, mut place, mut first) = (None, None, None, false);
+        let (mut train, mut test, mut asked, mut place, mut first) = (None, None, None, None, false);
         while let Some(arg) = args.next()? {
             match arg {
                 Arg::Long("sessions") => shoppers.sessions = args.value()?.parse()?,
@@ -50,13 +54,14 @@ impl Options {
                 Arg::Long("first") => first = true,
                 Arg::Long("train") => train = Some(PathBuf::from(args.value()?)),
                 Arg::Long("test") => test = Some(PathBuf::from(args.value()?)),
+                Arg::Long("asked") => asked = Some(PathBuf::from(args.value()?)),
                 Arg::Long("place") => place = Some(PathBuf::from(args.value()?)),
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => return Err(other.unexpected().into()),
             }
         }
         let place = place.ok_or_else(|| Failure::new(format!("--place FOLDER is missing\n\n{HELP}")))?;
-        Ok(Some(Options { shoppers, files: train.zip(test), first, place }))
+        Ok(Some(Options { shoppers, files: train.zip(test), first, asked, place }))
     }
 }
 
@@ -71,6 +76,9 @@ pub(crate) fn main(args: Parser) -> Result<(), Failure> {
         None => synthetic(options.shoppers, options.first),
     };
     let build = start.elapsed();
+    if let Some(path) = &options.asked {
+        fs::write(path, asked(&sessions)).map_err(|err| Failure::file("write", path, &err))?;
+    }
     let path = options.place.join("model");
     fs::write(&path, &file).map_err(|err| Failure::file("write", &path, &err))?;
     let bytes = file.len();
@@ -124,6 +132,17 @@ fn synthetic(shoppers: Shoppers, first: bool) -> (Files, Vec<Ids>) {
     let files = finish(shoppers::fill(Builder::new(&Params::default()), shoppers), first);
     let others = Shoppers { sessions: QUERIES, seed: shoppers.seed + 1, ..shoppers };
     (files, others.walk().map(|it| it.into_iter().map(|it| it.item).collect()).collect())
+}
+
+/// Each session at another step, with its newest [`ASKED_MAX`] items.
+fn asked(sessions: &[Ids]) -> String {
+    let mut lines = String::new();
+    for (number, ids) in sessions.iter().take(QUERIES).filter(|it| !it.is_empty()).enumerate() {
+        let seen = &ids[..=number % ids.len()];
+        lines.push_str(&seen[seen.len().saturating_sub(ASKED_MAX)..].join(","));
+        lines.push('\n');
+    }
+    lines
 }
 
 /// Nanoseconds of each query, in order.

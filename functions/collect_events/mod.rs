@@ -23,6 +23,7 @@ use crate::shared::{
     operations::clicks::{
         ClickEvent, What,
         collect::{AGE_MAX, collect, moment},
+        sessions::{forget, is_id},
     },
     views::session::session_id,
 };
@@ -38,7 +39,7 @@ const BOTS: [&str; 7] = ["bot", "crawl", "spider", "slurp", "facebookexternalhit
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CollectEventsBody<'a> {
-    /// Needed with consent, and used for nothing without it.
+    /// Needed with consent. Without it, what is known of the session is forgotten.
     session_id: Option<String>,
     #[serde(default)]
     consent: bool,
@@ -103,12 +104,20 @@ impl CollectEventsBody<'_> {
         }
         Ok(session)
     }
+
+    /// A session for which there is no consent, or none any more.
+    fn withdrawn(&self) -> Option<&str> {
+        self.session_id.as_deref().filter(|it| !self.consent && is_id(it))
+    }
 }
 
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let body: CollectEventsBody<'_> = call.json()?;
     let session = body.session()?;
     let ports = &app.shop.ports;
+    if let Some(session) = body.withdrawn() {
+        forget(ports, session).await;
+    }
     let now = ports.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
     for (index, event) in body.events.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! with its reason.
 //!
 //! What a session has clicked a moment ago counts already. Nobody may keep the answer: it is this shopper's.
+use http::StatusCode;
 use offpeak_domain::code::Code;
 use serde::Deserialize;
 
@@ -35,7 +36,7 @@ struct RecommendQuery {
 async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let RecommendQuery { surface, session_id, sku, cart, seen, category, limit, consent } = call.query()?;
     let ask = Recommend { surface, session_id, sku, cart, seen, category, limit, consent };
-    Reply::ok(&recommend(&app.shop, &ask).await?)
+    Ok(Reply::ready(StatusCode::OK, recommend(&app.shop, &ask).await?))
 }
 
 impl From<RecommendError> for Problem {

@@ -1,43 +1,56 @@
 //! Products as lists show them, by their SKUs: from this process's memory, from the shared cache in one round trip, from
-//! the store side by side. A card is as old as a list may be ([`FRESH`](super::offers::FRESH)).
-use std::{pin::pin, sync::Arc, time::Duration};
+//! the store side by side.
+//!
+//! What must stay true: a card is shown for twice [`FRESH`] at most. One that is older than [`FRESH`] is shown while it is
+//! read anew behind the request, so that nobody waits for what was there a moment ago.
+use std::{hint::black_box, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use moka::future::Cache;
-use offpeak_domain::{catalogue::Availability, sku::Sku};
+use offpeak_domain::{
+    catalogue::{Availability, id::ProductId},
+    sku::Sku,
+};
+use quick_cache::{Weighter, sync::Cache};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     list_products::{ListProducts, ListProductsError},
     offers::Catalogue,
     product_view::ProductView,
-    shared_answers::{ByWhatIsLeft, Fresh, SharedAnswers},
+    shared_answers::SharedAnswers,
 };
 use crate::shared::{
-    documents::{
-        lookups::{self, Name},
-        products,
-    },
-    ports::{Ports, documents::StoreError},
+    documents::products,
+    ports::{Ports, chain, documents::StoreError},
 };
 
+/// How long a card is good, up to a quarter less: reading one takes two documents, and a shop shows thousands of them.
+pub const FRESH: Duration = Duration::from_secs(30);
 /// Bytes of cards that one process keeps.
-const KEPT_MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// What an entry takes beside its bytes.
+const KEPT_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// What an entry takes beside its bytes, and all of one as a rule.
 const ENTRY_BYTES: usize = 300;
+const USUAL_BYTES: u64 = 1024;
 /// Reads in flight for one request.
 const READS_MAX: usize = 16;
+/// Requests behind which cards are read anew, at once.
+const RENEWALS_MAX: usize = 2;
+/// How long reading cards anew may take, and when it is tried again.
+const RENEWAL: Duration = Duration::from_secs(5);
 /// Products of a listing that are looked at to fill a list.
 const LISTED_MAX: usize = 60;
 
 /// A product, ready to be shown.
 #[derive(Debug)]
 pub struct Card {
-    pub id: String,
-    pub skus: Vec<String>,
+    pub product: ProductId,
+    pub skus: Box<[String]>,
     /// Whether a unit of any variant can be had.
     pub is_available: bool,
     json: Box<RawValue>,
@@ -64,15 +77,41 @@ impl Card {
         card.json.serialize(serializer)
     }
 
+    /// Reads where its text begins.
+    fn touch(&self) -> u8 {
+        self.json.get().as_bytes().first().copied().unwrap_or_default()
+    }
+
     fn parse(json: Box<RawValue>) -> Result<Card, serde_json::Error> {
         let CardFacts { id, variants } = serde_json::from_str(json.get())?;
         let is_available = variants.iter().any(|it| it.availability != Availability::OutOfStock.name());
-        Ok(Card { id, skus: variants.into_iter().map(|it| it.sku).collect(), is_available, json })
+        let product = ProductId::parse(&id).map_err(serde::de::Error::custom)?;
+        Ok(Card { product, skus: variants.into_iter().map(|it| it.sku).collect(), is_available, json })
     }
 }
 
 /// What no product has, or none that is published, has no card.
-type Kept = Option<Arc<Card>>;
+type Found = Option<Arc<Card>>;
+
+/// A card, or that there is none.
+#[derive(Clone)]
+struct Kept {
+    card: Found,
+    /// From then on it is read anew.
+    due: Instant,
+    /// From then on it is not shown.
+    lapses: Instant,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<String, Kept> for ByBytes {
+    fn weight(&self, sku: &String, kept: &Kept) -> u64 {
+        let bytes = kept.card.as_ref().map_or(0, |it| it.json.get().len());
+        (sku.len() + bytes + ENTRY_BYTES) as u64
+    }
+}
 
 /// Cheap to clone; all clones share what is kept.
 #[derive(Clone)]
@@ -80,72 +119,93 @@ pub struct Cards {
     ports: Ports,
     catalogue: Catalogue,
     shared: SharedAnswers,
-    kept: Cache<Sku, Fresh<Kept>>,
+    fresh: Duration,
+    kept: Arc<Cache<String, Kept, ByBytes>>,
+    renewals: Arc<Semaphore>,
 }
 
 impl Cards {
-    /// Kept for so long; zero: nothing is kept.
+    /// Good for so long; zero: nothing is kept.
     pub fn new(ports: Ports, catalogue: Catalogue, fresh: Duration) -> Cards {
-        let size = |_: &Sku, card: &Fresh<Kept>| {
-            let bytes = card.value.as_ref().map_or(0, |it| it.json.get().len());
-            u32::try_from(bytes + ENTRY_BYTES).unwrap_or(u32::MAX)
-        };
-        let kept = Cache::builder().max_capacity(KEPT_MAX_BYTES).weigher(size).expire_after(ByWhatIsLeft).build();
-        let shared = SharedAnswers::new(&ports.cache, fresh);
-        Cards { ports, catalogue, shared, kept }
+        let usual = usize::try_from(KEPT_MAX_BYTES / USUAL_BYTES).unwrap_or_default();
+        let kept = Arc::new(Cache::with_weighter(usual, KEPT_MAX_BYTES, ByBytes));
+        let (shared, renewals) = (SharedAnswers::new(&ports.cache, fresh), Arc::new(Semaphore::new(RENEWALS_MAX)));
+        Cards { ports, catalogue, shared, fresh, kept, renewals }
     }
 
     /// The cards of these SKUs, in their order; `None` for what is not published, and for what was not read in time.
     ///
     /// # Errors
     /// As the store's, if none at all was read.
-    pub async fn of(&self, skus: &[Sku], until: Instant) -> Result<Vec<Kept>, StoreError> {
-        let mut cards = vec![None; skus.len()];
-        let mut missing = Vec::new();
+    pub async fn of(&self, skus: &[&str], until: Instant) -> Result<Vec<Found>, StoreError> {
+        let now = Instant::now();
+        let mut cards = Vec::with_capacity(skus.len());
+        let (mut missing, mut due) = (Vec::new(), Vec::new());
         for (at, sku) in skus.iter().enumerate() {
-            match self.kept.get(sku).await {
-                Some(card) => cards[at] = card.value,
-                None => missing.push(at),
+            let kept = self.kept.get(*sku).filter(|it| now < it.lapses);
+            match &kept {
+                Some(kept) if now < kept.due => {}
+                Some(kept) => due.push((*sku, kept.clone())),
+                None => missing.extend(Sku::parse(sku).ok().map(|sku| (at, sku))),
             }
+            cards.push(kept.and_then(|it| it.card));
+        }
+        // Cards lie far from one another in memory. Touched all before any is looked at, they come at once.
+        black_box(cards.iter().flatten().fold(0, |all, card: &Arc<Card>| all ^ card.touch()));
+        if !due.is_empty() {
+            self.renew(due, now);
         }
         if !missing.is_empty() {
-            let is_all = missing.len() == skus.len();
-            self.take_shared(skus, &mut missing, &mut cards).await;
-            self.take_stored(skus, missing, &mut cards, until).await.or_else(|err| {
-                let is_nothing = is_all && cards.iter().all(Option::is_none);
+            self.take_shared(&mut missing, &mut cards).await;
+            self.take_stored(missing, &mut cards, until).await.or_else(|err| {
+                let is_nothing = cards.iter().all(Option::is_none);
                 if is_nothing { Err(err) } else { Ok(()) }
             })?;
         }
         Ok(cards)
     }
 
-    /// What other processes have read.
-    async fn take_shared(&self, skus: &[Sku], missing: &mut Vec<usize>, cards: &mut [Kept]) {
-        let keys: Vec<String> = missing.iter().map(|at| key(&skus[*at])).collect();
-        let answers = self.shared.find_all(&keys).await;
-        let mut left = Vec::new();
-        let answers = answers.into_iter().chain(std::iter::repeat_with(|| None));
-        for (at, answer) in missing.iter().copied().zip(answers) {
-            match answer.and_then(|it| Some((parse(&it.value).ok()?, it.left))) {
-                Some((card, left)) => {
-                    self.kept.insert(skus[at].clone(), Fresh { value: card.clone(), left }).await;
-                    cards[at] = card;
-                }
-                None => left.push(at),
-            }
+    /// Reads these anew behind the request, unless others keep the store busy with that.
+    #[expect(clippy::disallowed_methods, reason = "a card that is not read anew lapses, and is read when it is wanted")]
+    fn renew(&self, due: Vec<(&str, Kept)>, now: Instant) {
+        let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned() else { return };
+        for (sku, kept) in &due {
+            // Others need not ask for it meanwhile.
+            self.kept.insert((*sku).to_owned(), Kept { due: now + RENEWAL, ..kept.clone() });
         }
-        *missing = left;
+        let skus = due.iter().filter_map(|it| Sku::parse(it.0).ok());
+        let (mut due, mut cards): (Vec<_>, Vec<_>) = skus.enumerate().map(|it| (it, None)).unzip();
+        let this = self.clone();
+        tokio::spawn(async move {
+            this.take_shared(&mut due, &mut cards).await;
+            let reads = stream::iter(due).for_each_concurrent(READS_MAX, |it| this.read_anew(it.1));
+            timeout(RENEWAL, reads).await.ok();
+            drop(permit);
+        });
+    }
+
+    /// What other processes have read.
+    async fn take_shared(&self, missing: &mut Vec<(usize, Sku)>, cards: &mut [Found]) {
+        let keys: Vec<String> = missing.iter().map(|it| key(&it.1)).collect();
+        let answers = self.shared.find_all(&keys).await;
+        let mut answers = answers.into_iter().chain(std::iter::repeat_with(|| None));
+        missing.retain(|(at, sku)| {
+            let answer = answers.next().flatten().and_then(|it| Some((parse(&it.value).ok()?, it.left)));
+            let Some((card, left)) = answer else { return true };
+            cards[*at].clone_from(&card);
+            self.kept.insert(sku.to_string(), self.good_for(card, left));
+            false
+        });
     }
 
     /// What nobody has read, side by side, as far as it goes in time; the last failure, if there was one.
     async fn take_stored(
         &self,
-        skus: &[Sku],
-        missing: Vec<usize>,
-        cards: &mut [Kept],
+        missing: Vec<(usize, Sku)>,
+        cards: &mut [Found],
         until: Instant,
     ) -> Result<(), StoreError> {
-        let reads: Vec<_> = missing.into_iter().map(|at| async move { (at, self.read(&skus[at]).await) }).collect();
+        let reads: Vec<_> = missing.into_iter().map(|(at, sku)| async move { (at, self.read(&sku).await) }).collect();
         let mut read = pin!(stream::iter(reads).buffer_unordered(READS_MAX).take_until(sleep_until(until)));
         let mut outcome = Ok(());
         while let Some((at, card)) = read.next().await {
@@ -158,22 +218,42 @@ impl Cards {
     }
 
     /// Of many who want the same one at once, one reads it.
-    async fn read(&self, sku: &Sku) -> Result<Kept, StoreError> {
-        let read = async {
-            let json = self.read_json(sku).await?;
-            let unreadable = |err: serde_json::Error| StoreError::Refused(err.to_string());
-            let value = parse(&json).map_err(unreadable)?;
-            let left = self.shared.keep(&key(sku), json);
-            Ok::<_, StoreError>(Fresh { value, left })
-        };
-        let kept = self.kept.try_get_with_by_ref(sku, Box::pin(read)).await;
-        kept.map(|it| it.value).map_err(|err| err.again())
+    async fn read(&self, sku: &Sku) -> Result<Found, StoreError> {
+        let now = Instant::now();
+        self.kept.remove_if(sku.as_str(), |kept| kept.lapses <= now);
+        match self.kept.get_value_or_guard_async(sku.as_str()).await {
+            Ok(kept) => Ok(kept.card),
+            Err(place) => {
+                let kept = self.read_stored(sku).await?;
+                // Who put one there meanwhile has read it as late.
+                place.insert(kept.clone()).ok();
+                Ok(kept.card)
+            }
+        }
+    }
+
+    async fn read_anew(&self, sku: Sku) {
+        match self.read_stored(&sku).await {
+            Ok(kept) => self.kept.insert(sku.to_string(), kept),
+            Err(err) => tracing::debug!(error = %chain(&err), "A card is not read anew."),
+        }
+    }
+
+    async fn read_stored(&self, sku: &Sku) -> Result<Kept, StoreError> {
+        let json = self.read_json(sku).await?;
+        let card = parse(&json).map_err(|err| StoreError::Refused(err.to_string()))?;
+        Ok(self.good_for(card, self.shared.keep(&key(sku), json)))
+    }
+
+    fn good_for(&self, card: Found, left: Duration) -> Kept {
+        let due = Instant::now() + left;
+        Kept { card, due, lapses: due + self.fresh }
     }
 
     /// Empty for what has no card.
     async fn read_json(&self, sku: &Sku) -> Result<Bytes, StoreError> {
         let documents = self.ports.documents.as_ref();
-        let Some(id) = lookups::find(documents, &Name::sku(sku)).await? else { return Ok(Bytes::new()) };
+        let Some(id) = self.catalogue.product_of(sku).await? else { return Ok(Bytes::new()) };
         let stored = products::load(documents, id).await?.filter(|it| it.product.is_published());
         let Some(product) = stored.map(|it| it.product).filter(|it| it.variant(sku).is_some()) else {
             return Ok(Bytes::new());
@@ -207,7 +287,7 @@ fn key(sku: &Sku) -> String {
     format!("card/1:{sku}")
 }
 
-fn parse(json: &[u8]) -> Result<Kept, serde_json::Error> {
+fn parse(json: &[u8]) -> Result<Found, serde_json::Error> {
     if json.is_empty() {
         return Ok(None);
     }

@@ -51,7 +51,7 @@ use crate::shared::{
     },
 };
 use cards::Cards;
-use offers::{Catalogue, FRESH};
+use offers::Catalogue;
 use outbox::Publisher;
 use promotions::book::Book;
 use recommendations::Recommender;
@@ -78,7 +78,7 @@ impl Shop {
         let settings = Cache::builder().max_capacity(1).time_to_live(SETTINGS_LIVE).build();
         let catalogue = Catalogue::new(ports.clone());
         let (publisher, promotions) = (Publisher::default(), Book::default());
-        let cards = Cards::new(ports.clone(), catalogue.clone(), FRESH);
+        let cards = Cards::new(ports.clone(), catalogue.clone(), cards::FRESH);
         let (taxes, recommender) = (TaxDesk::new(ports.taxes.clone()), Recommender::without_models());
         Shop { ports, catalogue, cards, publisher, promotions, taxes, recommender, settings: Some(settings) }
     }

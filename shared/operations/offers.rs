@@ -232,7 +232,11 @@ impl Catalogue {
         }))
     }
 
-    async fn product_of(&self, sku: &Sku) -> Result<Option<ProductId>, StoreError> {
+    /// Whose this SKU is.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub(super) async fn product_of(&self, sku: &Sku) -> Result<Option<ProductId>, StoreError> {
         if let Some(kept) = &self.kept
             && let Some(id) = kept.names.get(sku).await
         {

@@ -12,9 +12,8 @@ fn file() -> Vec<u8> {
     fill(Builder::new(&Params::default()), SHOPPERS).finish(Stage::Whole)
 }
 
-/// A question with everything allowed.
 fn query<'q>(surface: Surface, session: &'q [&'q str]) -> Query<'q> {
-    Query { surface, session, cart: &[], category: None, consent: Consent::Given, limit: 10, allowed: &|_| true }
+    Query { surface, session, cart: &[], category: None, consent: Consent::Given, limit: 10 }
 }
 
 fn ask<'a>(live: &Live<'a>, tuning: &Tuning, query: &Query<'_>) -> Vec<Recommended<'a>> {
@@ -92,14 +91,6 @@ fn what_was_seen_can_be_resumed_newest_first() {
     let found = ask(&Live::new(model), &Tuning::new(&model), &query(Surface::Resume, &["tea", "tent", "fan"]));
     assert_eq!(found.iter().map(|it| it.id).collect::<Vec<_>>(), ["tent", "tea"]);
     assert!(found.iter().all(|it| it.reason == Reason::Seen));
-}
-
-#[test]
-fn what_may_not_be_shown_is_left_out_and_the_list_is_filled() {
-    let query =
-        Query { allowed: &|id| id != "stove" && !id.ends_with('7'), ..query(Surface::Next, &["tent", "mattress"]) };
-    let ids = check(&query, &[]);
-    assert!(ids.iter().all(|it| it != "stove" && !it.ends_with('7')), "{ids:?}");
 }
 
 #[test]

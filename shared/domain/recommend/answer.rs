@@ -1,12 +1,10 @@
-//! Answers a question: scores, filters, and fills short lists from the category and then from the whole shop.
+//! Answers a question: scores, and fills short lists from the category and then from the whole shop.
 use super::{
     index::{Item, Model},
     score::{Live, Prepared, Scored, Scratch, Seen, hybrid},
     surface::{Consent, Query, Reason, Recommended, Surface},
 };
 
-/// Items that are scored, for the filter to leave enough.
-const SCORED_MIN: usize = 60;
 /// Longest list.
 pub const LIMIT_MAX: usize = 100;
 /// Items of a session, or of a cart, that are looked at.
@@ -40,11 +38,13 @@ pub fn recommend<'a>(
     };
     let cart = &query.cart[..query.cart.len().min(SESSION_MAX)];
     let find = |ids: &[&str]| ids.iter().filter_map(|it| live.find(it)).collect::<Vec<Item>>();
+    // If the model does not know it, no other item stands for it.
+    let at_hand = query.session.last().and_then(|it| live.find(it));
     let mut answer = Answer {
         live: *live,
         tuning,
-        allowed: query.allowed,
         limit: query.limit.min(LIMIT_MAX),
+        at_hand,
         session: find(session),
         cart: find(cart),
         items: Vec::new(),
@@ -56,9 +56,12 @@ pub fn recommend<'a>(
         Surface::Together => answer.together(scratch),
         Surface::Similar => answer.similar(),
         Surface::Trending => {}
-        Surface::Resume => return answer.seen(scratch),
+        Surface::Resume => {
+            answer.seen(scratch);
+            return answer.finish();
+        }
     }
-    let of_item = || answer.session.last().and_then(|it| live.model().category(it.0));
+    let of_item = || at_hand.and_then(|it| live.model().category(it.0));
     let category = category.or_else(of_item);
     answer.fill(category);
     answer.finish()
@@ -67,11 +70,11 @@ pub fn recommend<'a>(
 struct Answer<'a, 'q> {
     live: Live<'a>,
     tuning: &'q Tuning,
-    allowed: &'q dyn Fn(&str) -> bool,
     limit: usize,
+    at_hand: Option<Item>,
     session: Vec<Item>,
     cart: Vec<Item>,
-    items: Vec<(Item, f32, Reason<'a>)>,
+    items: Vec<(Item, Recommended<'a>)>,
 }
 
 impl<'a> Answer<'a, '_> {
@@ -83,33 +86,34 @@ impl<'a> Answer<'a, '_> {
         self.items.len() >= self.limit
     }
 
-    /// Unless it is there, in the cart, at hand, or not to be shown.
+    /// Unless it is there, in the cart or at hand.
     fn push(&mut self, item: Item, score: f32, reason: Reason<'a>) {
         if self.is_full() {
             return;
         }
-        let hidden = self.session.last() == Some(&item) || self.cart.contains(&item);
+        let hidden = self.at_hand == Some(item) || self.cart.contains(&item);
         let known = self.items.iter().any(|it| it.0 == item);
+        if hidden || known {
+            return;
+        }
         let id = self.id(item);
-        if !hidden && !known && !id.is_empty() && (self.allowed)(id) {
-            self.items.push((item, score, reason));
+        if !id.is_empty() {
+            self.items.push((item, Recommended { id, score, reason }));
         }
     }
 
-    fn scored(&self) -> usize {
-        SCORED_MIN.max(self.limit * 3)
-    }
-
     fn hybrid(&self, prepared: &Prepared, context: &[Item], seen: Seen, scratch: &mut Scratch) -> Vec<Scored> {
-        hybrid(&self.live, prepared, context, seen, self.scored(), scratch)
+        // What is there already may come again.
+        hybrid(&self.live, prepared, context, seen, self.limit + self.items.len(), scratch)
     }
 
     /// What the sequence of these items leads to.
     fn after(&mut self, context: &[Item], scratch: &mut Scratch) {
-        for it in self.hybrid(&self.tuning.novel, context, Seen::Hidden, scratch) {
-            let source = scratch.context_item(it.source).unwrap_or(it.item);
-            let reason = Reason::SeenWith(self.id(source));
-            self.push(it.item, it.score, reason);
+        let found = self.hybrid(&self.tuning.novel, context, Seen::Hidden, scratch);
+        let sources: Vec<&str> = scratch.context_items().map(|it| self.id(it)).collect();
+        for it in found {
+            let source = sources.get(usize::from(it.source)).copied().unwrap_or_else(|| self.id(it.item));
+            self.push(it.item, it.score, Reason::SeenWith(source));
         }
     }
 
@@ -117,11 +121,10 @@ impl<'a> Answer<'a, '_> {
         self.after(&self.session.clone(), scratch);
     }
 
-    fn seen(&mut self, scratch: &mut Scratch) -> Vec<Recommended<'a>> {
+    fn seen(&mut self, scratch: &mut Scratch) {
         for it in self.hybrid(&self.tuning.seen, &self.session.clone(), Seen::Only, scratch) {
             self.push(it.item, it.score, Reason::Seen);
         }
-        self.finish()
     }
 
     /// What shares the cart's baskets, then what is bought with one of it, then what its items lead to.
@@ -155,7 +158,7 @@ impl<'a> Answer<'a, '_> {
     }
 
     fn together(&mut self, scratch: &mut Scratch) {
-        let Some(of) = self.session.last().copied() else { return };
+        let Some(of) = self.at_hand else { return };
         self.bought_with(of);
         for entry in self.live.model().basket(of.0) {
             let reason = Reason::BoughtWith(self.id(of));
@@ -166,7 +169,7 @@ impl<'a> Answer<'a, '_> {
 
     /// What is seen around the item in the same category, then what is described alike.
     fn similar(&mut self) {
-        let Some(of) = self.session.last().copied() else { return };
+        let Some(of) = self.at_hand else { return };
         let model = *self.live.model();
         let category = model.category(of.0);
         let alike = |item: u32| category.is_none() || model.category(item) == category;
@@ -195,8 +198,7 @@ impl<'a> Answer<'a, '_> {
         }
     }
 
-    fn finish(&self) -> Vec<Recommended<'a>> {
-        let shown = |it: &(Item, f32, Reason<'a>)| Recommended { id: self.id(it.0), score: it.1, reason: it.2 };
-        self.items.iter().map(shown).collect()
+    fn finish(self) -> Vec<Recommended<'a>> {
+        self.items.into_iter().map(|it| it.1).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked, where it is shown, and why an item is there.
 
 /// Where a list is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Surface {
     /// What the session may want next; on the home page and on a product's.
     Next,
@@ -57,8 +57,6 @@ pub struct Query<'q> {
     pub category: Option<&'q str>,
     pub consent: Consent,
     pub limit: usize,
-    /// Whether an item may be shown: published, in this channel, for this age.
-    pub allowed: &'q dyn Fn(&str) -> bool,
 }
 
 /// Why an item is shown.

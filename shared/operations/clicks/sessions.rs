@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use offpeak_domain::recommend::SESSION_MAX;
 
-use crate::shared::ports::{Ports, cache::CacheError};
+use crate::shared::ports::{Ports, cache::CacheError, chain};
 
 /// As long as a request waits for what a session has seen.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -35,6 +35,13 @@ pub async fn remember(ports: &Ports, session: &str, skus: &[impl AsRef<str> + Sy
 pub async fn recall(ports: &Ports, session: &str) -> Vec<String> {
     let found = push(ports, session, &[]).await;
     found.iter().filter_map(|it| std::str::from_utf8(it).ok()).map(str::to_owned).collect()
+}
+
+/// Forgets what a session has seen. Where the cache does not answer it is forgotten with its time.
+pub async fn forget(ports: &Ports, session: &str) {
+    if let Err(err) = ports.cache.delete(&[key(session)]).await {
+        tracing::warn!(error = %chain(&err), "What a session has seen is not forgotten yet.");
+    }
 }
 
 async fn push(ports: &Ports, session: &str, items: &[Bytes]) -> Vec<Bytes> {

@@ -59,6 +59,16 @@ pub(super) struct Asked {
     pub(super) consent: Consent,
 }
 
+/// A question in which there is nobody's session: whoever puts it is answered the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Anyones {
+    surface: Surface,
+    /// The item at hand.
+    item: Option<String>,
+    category: Option<String>,
+    limit: usize,
+}
+
 impl Asked {
     pub(super) fn parse(ask: &Recommend) -> Result<Asked, RecommendError> {
         let names = Surface::ALL.map(Surface::name).join(", ");
@@ -86,6 +96,19 @@ impl Asked {
             limit: limit.ok_or_else(|| bad("limit", format!("a whole number from 1 to {LIMIT_MAX}")))?,
             consent,
         })
+    }
+
+    /// The question without who asks it, if that is all there is to it.
+    pub(super) fn anyones(&self) -> Option<Anyones> {
+        let one = self.consent == Consent::Withheld || self.seen.iter().chain(&self.sku).count() < 2;
+        let is_anyones = match self.surface {
+            Surface::Similar | Surface::Trending => !self.needs_session(),
+            Surface::Together => self.session.is_none(),
+            Surface::Next => self.session.is_none() && one,
+            Surface::Cart | Surface::Resume => false,
+        };
+        let item = self.sku.as_ref().or(self.seen.last()).cloned();
+        is_anyones.then(|| Anyones { surface: self.surface, item, category: self.category.clone(), limit: self.limit })
     }
 
     /// Whether what the session has seen decides anything.

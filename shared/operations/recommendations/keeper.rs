@@ -171,7 +171,7 @@ impl Keeper {
             Ok(Some(opened)) => {
                 let name = opened.version.as_ref().map(|it| it.name.clone()).unwrap_or_default();
                 tracing::info!(model.version = name, "Recommendations are of the model {name}.");
-                self.lay_over(Serving::of(Arc::new(opened))).await;
+                self.lay_over(Arc::new(Serving::of(Arc::new(opened)))).await;
                 let folder = self.held.folder.clone();
                 spawn_blocking(move || disk::tidy(&folder)).await.ok();
             }
@@ -207,17 +207,17 @@ impl Keeper {
 
     async fn renew_last_hour(&mut self) {
         match self.last_hour.refresh(&self.ports).await {
-            Ok(true) => self.lay_over(Serving::clone(&self.held.serving())).await,
+            Ok(true) => self.lay_over(self.held.serving()).await,
             Ok(false) => {}
             Err(err) => tracing::warn!(error = %chain(&err), "What was clicked of late is not to be had."),
         }
     }
 
     /// Puts a model in place, with the last hour laid over it off every request's path.
-    async fn lay_over(&self, serving: Serving) {
+    async fn lay_over(&self, serving: Arc<Serving>) {
         let last_hour = self.last_hour.clone();
         if last_hour.segments().next().is_none() {
-            return self.held.put(Serving::of(serving.opened));
+            return self.held.put(Serving::of(Arc::clone(&serving.opened)));
         }
         let hour = self.ports.clock.now().unix_timestamp() - i64::from(MINUTES) * 60;
         let opened = Arc::clone(&serving.opened);

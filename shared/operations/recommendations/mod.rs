@@ -16,11 +16,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::future::join;
-use offpeak_domain::{
-    recommend::{Consent, LIMIT_MAX as PICKS_MAX, Surface},
-    sku::Sku,
-};
+use offpeak_domain::recommend::{Consent, LIMIT_MAX as PICKS_MAX, Reason, Recommended, Surface};
 use serde::Serialize;
 use tokio::{
     sync::mpsc,
@@ -30,7 +28,7 @@ use tokio::{
 use self::{
     ask::Asked,
     keeper::{Held, keep},
-    serving::{Pick, Question, Serving},
+    serving::{Question, Serving},
 };
 use super::{
     Shop,
@@ -57,6 +55,9 @@ const DEADLINE: Duration = Duration::from_millis(400);
 const READY_PATIENCE: Duration = Duration::from_millis(200);
 /// Items that the model is asked for, for each that is to be shown; where too few of them can be had, as many as it gives.
 const PICKS_PER_ITEM: usize = 2;
+
+/// What a list of a dozen takes as JSON.
+const ANSWER_BYTES: usize = 8 * 1024;
 
 /// What recommends in this process: nothing until the first question, which begins to look for a model.
 pub struct Recommender {
@@ -129,30 +130,53 @@ impl Recommender {
 /// A list of products, each with the reason for which it is there.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Recommendations {
+struct Recommendations<'r> {
     surface: &'static str,
     /// `None` while this process has no model.
-    model_version: Option<String>,
-    items: Vec<RecommendedCard>,
+    model_version: Option<&'r str>,
+    items: &'r [RecommendedCard],
 }
 
 #[derive(Debug, Serialize)]
 struct RecommendedCard {
     sku: String,
     reason: Why,
-    #[serde(serialize_with = "Card::show")]
-    product: Arc<Card>,
+    #[serde(rename = "product", serialize_with = "Card::show")]
+    card: Arc<Card>,
 }
 
+/// The list as JSON: `surface`, `modelVersion`, and `items` of `sku`, `reason` and `product`. What is in it for anyone who
+/// asks is put together once in a while.
+///
 /// # Errors
 /// [`RecommendError`].
-pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Recommendations, RecommendError> {
+pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Bytes, RecommendError> {
     let asked = Asked::parse(ask)?;
     let until = Instant::now() + DEADLINE;
     let (session, serving) = join(session(&shop.ports, &asked), shop.recommender.serving(&shop.ports)).await;
-    let mut list = List::new(&asked, &session);
+    let Some(serving) = serving else { return list(shop, None, &asked, &session, until).await.map(|it| it.0) };
+    let anyones = asked.anyones();
+    if let Some(answer) = anyones.as_ref().and_then(|it| serving.answer(it)) {
+        return Ok(answer);
+    }
+    let (answer, is_whole) = list(shop, Some(&serving), &asked, &session, until).await?;
+    if let Some(anyones) = anyones.filter(|_| is_whole && Instant::now() < until) {
+        serving.keep(anyones, answer.clone());
+    }
+    Ok(answer)
+}
+
+/// The list as JSON, and whether nothing is missing that the store did not give.
+async fn list(
+    shop: &Shop,
+    serving: Option<&Serving>,
+    asked: &Asked,
+    session: &[String],
+    until: Instant,
+) -> Result<(Bytes, bool), RecommendError> {
+    let mut list = List::new(asked, session);
     for limit in [asked.limit * PICKS_PER_ITEM, PICKS_MAX] {
-        let picks = serving.as_ref().map(|it| it.picks(&question(&asked, &session, limit))).unwrap_or_default();
+        let picks = serving.map(|it| it.picks(&question(asked, session, limit))).unwrap_or_default();
         list.show(shop, &picks, until).await?;
         if list.is_full() || picks.len() < limit {
             break;
@@ -160,13 +184,17 @@ pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Recommendations, 
     }
     if asked.surface == Surface::Resume {
         // What the model has never met was seen all the same.
-        let seen = session.iter().rev().map(|sku| Pick { sku: sku.clone(), reason: Why::new("seen", None) });
-        list.show(shop, &seen.collect::<Vec<Pick>>(), until).await?;
+        let seen = session.iter().rev().filter(|_| asked.consent == Consent::Given);
+        let picks: Vec<_> = seen.map(|id| Recommended { id, score: 0.0, reason: Reason::Seen }).collect();
+        list.show(shop, &picks, until).await?;
     } else {
-        list.fill(shop, &asked, until).await?;
+        list.fill(shop, asked, until).await?;
     }
-    let model_version = serving.and_then(|it| it.opened.version.as_ref().map(|it| it.name.clone()));
-    Ok(Recommendations { surface: asked.surface.name(), model_version, items: list.items })
+    let model_version = serving.and_then(|it| it.opened.version.as_ref()).map(|it| it.name.as_str());
+    let answer = Recommendations { surface: asked.surface.name(), model_version, items: &list.items };
+    let mut json = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut json, &answer).map_err(|err| StoreError::Refused(err.to_string()))?;
+    Ok((json.into(), list.is_whole))
 }
 
 /// What the session has seen, newest last: what the cache knows, what the caller says, and what it looks at.
@@ -211,6 +239,8 @@ struct List {
     /// SKUs whose products are not shown.
     hidden: Vec<String>,
     items: Vec<RecommendedCard>,
+    /// Nothing is missing that the store did not give.
+    is_whole: bool,
 }
 
 impl List {
@@ -220,38 +250,55 @@ impl List {
             (Surface::Next, Consent::Given) => hidden.extend_from_slice(session),
             _ => hidden.extend(session.last().cloned()),
         }
-        List { limit: asked.limit, hidden, items: Vec::new() }
+        List { limit: asked.limit, hidden, items: Vec::with_capacity(asked.limit), is_whole: true }
     }
 
     fn is_full(&self) -> bool {
         self.items.len() >= self.limit
     }
 
-    fn push(&mut self, card: &Arc<Card>, sku: Option<&str>, reason: Why) {
-        let is_hidden = card.skus.iter().any(|it| self.hidden.contains(it));
-        let is_there = self.items.iter().any(|it| it.product.id == card.id);
-        if self.is_full() || is_hidden || is_there || !card.is_available {
+    fn push(&mut self, card: &Arc<Card>, sku: Option<&str>, reason: impl Into<Why>) {
+        let Some(sku) = sku.or(card.skus.first().map(String::as_str)) else { return };
+        let is_there = || self.items.iter().any(|it| it.card.product == card.product);
+        let is_hidden = || match card.skus.len() {
+            // Its own, which is at hand already.
+            1 => self.hidden.iter().any(|it| it == sku),
+            _ => card.skus.iter().any(|it| self.hidden.contains(it)),
+        };
+        if self.is_full() || !card.is_available || is_there() || is_hidden() {
             return;
         }
-        let Some(sku) = sku.or(card.skus.first().map(String::as_str)) else { return };
-        self.items.push(RecommendedCard { sku: sku.to_owned(), reason, product: Arc::clone(card) });
+        self.items.push(RecommendedCard { sku: sku.to_owned(), reason: reason.into(), card: Arc::clone(card) });
     }
 
     /// Adds what is published and can be had, as long as there is room.
-    async fn show(&mut self, shop: &Shop, picks: &[Pick], until: Instant) -> Result<(), StoreError> {
+    async fn show(&mut self, shop: &Shop, picks: &[Recommended<'_>], until: Instant) -> Result<(), StoreError> {
         // Most are good, so that little more is read than is shown.
-        for wave in picks.chunks(self.limit + self.limit / 2 + 1) {
+        for wave in picks.chunks(self.limit + self.limit / 8 + 1) {
             if self.is_full() {
                 break;
             }
-            let (skus, wave): (Vec<Sku>, Vec<&Pick>) =
-                wave.iter().filter_map(|it| Sku::parse(&it.sku).ok().map(|sku| (sku, it))).unzip();
-            for (card, pick) in shop.cards.of(&skus, until).await?.into_iter().zip(wave) {
+            let skus: Vec<&str> = wave.iter().map(|it| it.id).collect();
+            let cards = match shop.cards.of(&skus, until).await {
+                Ok(cards) => cards,
+                Err(err) => return self.stay_short(err),
+            };
+            for (card, pick) in cards.iter().zip(wave) {
                 if let Some(card) = card {
-                    self.push(&card, Some(&pick.sku), pick.reason.clone());
+                    self.push(card, Some(pick.id), pick.reason);
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What is there is better than nothing.
+    fn stay_short<E: std::error::Error + 'static>(&mut self, err: E) -> Result<(), E> {
+        self.is_whole = false;
+        if self.items.is_empty() {
+            return Err(err);
+        }
+        tracing::warn!(error = %chain(&err), "A short list of recommendations stays short.");
         Ok(())
     }
 
@@ -264,11 +311,7 @@ impl List {
             let listed = timeout_at(until, shop.cards.listed(category)).await.map_err(|_| RecommendError::Late);
             match listed.and_then(|it| it.map_err(RecommendError::from)) {
                 Ok(cards) => cards.iter().for_each(|card| self.push(card, None, Why::new("listed", category))),
-                Err(err) if !self.items.is_empty() => {
-                    tracing::warn!(error = %chain(&err), "A short list of recommendations stays short.");
-                    break;
-                }
-                Err(err) => return Err(err),
+                Err(err) => return self.stay_short(err),
             }
         }
         Ok(())

@@ -1,23 +1,46 @@
 //! What answers: a model, or none yet, with what happened since laid over it.
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use offpeak_domain::recommend::{
     Consent, Live, Model, Overlay, Query, Reason, Recommended, Scratch, Seen, Segment, Stage, Surface, Tuning,
     recommend,
 };
 use offpeak_model_file::{ModelFile, ModelFileError};
+use quick_cache::{Weighter, sync::Cache};
 use serde::Serialize;
+use tokio::time::Instant;
+
+use super::ask::Anyones;
+
+/// How long an answer that is nobody's own is given again.
+const KEPT: Duration = Duration::from_secs(10);
+/// Bytes of such answers, and of one as a rule.
+const KEPT_MAX_BYTES: u64 = 4 * 1024 * 1024;
+const USUAL_BYTES: u64 = 4 * 1024;
+/// What an entry takes beside its bytes.
+const ENTRY_BYTES: usize = 200;
 
 thread_local! {
     /// What a query works in, kept for the next one of this thread.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Never changed; what is new takes its place.
-#[derive(Clone, Debug)]
+/// Never changed; what is new takes its place, and with it goes what it has answered.
+#[derive(Debug)]
 pub(super) struct Serving {
     pub(super) opened: Arc<Opened>,
-    overlay: Option<Arc<Overlay>>,
+    overlay: Option<Overlay>,
+    answers: Cache<Anyones, (Instant, Bytes), ByBytes>,
+}
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl Weighter<Anyones, (Instant, Bytes)> for ByBytes {
+    fn weight(&self, _: &Anyones, answer: &(Instant, Bytes)) -> u64 {
+        (answer.1.len() + ENTRY_BYTES) as u64
+    }
 }
 
 /// A model that was opened, and what is worked out for it once.
@@ -66,13 +89,6 @@ impl Opened {
     }
 }
 
-/// An item to show, as the model says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pick {
-    pub(super) sku: String,
-    pub(super) reason: Why,
-}
-
 /// Why an item is shown, as it is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Why {
@@ -115,16 +131,31 @@ pub(super) struct Question<'q> {
 }
 
 impl Serving {
-    pub(super) const fn of(opened: Arc<Opened>) -> Serving {
-        Serving { opened, overlay: None }
+    pub(super) fn of(opened: Arc<Opened>) -> Serving {
+        Serving::new(opened, None)
     }
 
     /// The same model under what is newer.
     pub(super) fn with(&self, overlay: Overlay) -> Serving {
-        Serving { opened: Arc::clone(&self.opened), overlay: Some(Arc::new(overlay)) }
+        Serving::new(Arc::clone(&self.opened), Some(overlay))
     }
 
-    pub(super) fn picks(&self, asked: &Question<'_>) -> Vec<Pick> {
+    fn new(opened: Arc<Opened>, overlay: Option<Overlay>) -> Serving {
+        let usual = usize::try_from(KEPT_MAX_BYTES / USUAL_BYTES).unwrap_or_default();
+        Serving { opened, overlay, answers: Cache::with_weighter(usual, KEPT_MAX_BYTES, ByBytes) }
+    }
+
+    /// What was answered to this a moment ago.
+    pub(super) fn answer(&self, asked: &Anyones) -> Option<Bytes> {
+        self.answers.get(asked).filter(|it| it.0.elapsed() < KEPT).map(|it| it.1)
+    }
+
+    pub(super) fn keep(&self, asked: Anyones, answer: Bytes) {
+        self.answers.insert(asked, (Instant::now(), answer));
+    }
+
+    /// What the model says, best first.
+    pub(super) fn picks(&self, asked: &Question<'_>) -> Vec<Recommended<'_>> {
         let model = self.opened.model();
         let live = self.overlay.as_ref().map_or_else(|| Live::new(model), |it| Live::with(model, it, asked.own));
         let (session, cart): (Vec<&str>, Vec<&str>) =
@@ -136,11 +167,7 @@ impl Serving {
             category: asked.category,
             consent: asked.consent,
             limit: asked.limit,
-            allowed: &|_| true,
         };
-        let pick = |it: Recommended<'_>| Pick { sku: it.id.to_owned(), reason: it.reason.into() };
-        SCRATCH.with_borrow_mut(|scratch| {
-            recommend(&live, &self.opened.tuning, &query, scratch).into_iter().map(pick).collect()
-        })
+        SCRATCH.with_borrow_mut(|scratch| recommend(&live, &self.opened.tuning, &query, scratch))
     }
 }

@@ -107,6 +107,15 @@ async fn without_consent_nothing_is_remembered_and_no_two_calls_belong_together(
 }
 
 #[tokio::test]
+async fn who_takes_consent_back_is_forgotten() {
+    let server = Server::start(World::new()).await;
+    assert_eq!(server.post(&batch(&json!([{ "type": "view", "sku": "MUG" }]))).await.0, 202);
+    assert_eq!(recall(&server.world.ports, SESSION).await, ["MUG"]);
+    assert_eq!(server.post(&json!({ "sessionId": SESSION, "consent": false, "events": [] })).await.0, 202);
+    assert!(recall(&server.world.ports, SESSION).await.is_empty());
+}
+
+#[tokio::test]
 async fn one_bad_event_is_named_and_stops_no_other() {
     let server = Server::start(World::new()).await;
     let events = json!([

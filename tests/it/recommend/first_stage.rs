@@ -88,7 +88,7 @@ fn begun(goods: &Goods, large: &'static str) -> (Shop, Arc<Far>) {
 async fn after_a_tent(shop: &Shop) -> (Value, Vec<String>) {
     let text = |it: &str| Some(it.to_owned());
     let ask = Recommend { surface: text("next"), seen: text("TENT"), limit: text("1"), ..Recommend::default() };
-    let list = serde_json::to_value(recommend(shop, &ask).await.unwrap()).unwrap();
+    let list: Value = serde_json::from_slice(&recommend(shop, &ask).await.unwrap()).unwrap();
     (list["modelVersion"].clone(), skus(&list))
 }
 

@@ -91,6 +91,8 @@ async fn what_a_session_has_seen_decides_and_what_it_may_not_be_used_for_does_no
     // Only the item at hand counts.
     let withheld = "&sessionId=ann-0123-4567-89ab&consent=false";
     assert_eq!(server.skus(&format!("?surface=resume{withheld}")).await, Vec::<String>::new());
+    let said = server.skus("?surface=resume&seen=PRINTER,TENT&consent=false").await;
+    assert_eq!(said, Vec::<String>::new(), "what the caller says was seen does not count either");
     let alone = server.skus("?surface=next&sku=STOVE&limit=50").await;
     assert_eq!(server.skus(&format!("?surface=next&sku=STOVE&limit=50{withheld}")).await, alone);
     assert!(alone.contains(&"PRINTER".to_owned()));
@@ -113,6 +115,44 @@ async fn every_surface_has_its_own_list_and_reasons() {
     assert_eq!(first(trending), (json!("PAPER"), json!({ "kind": "trending_in", "of": "office" })));
     let similar = first(server.list("?surface=similar&sku=TENT").await);
     assert_eq!(similar, (json!("MAT"), json!({ "kind": "seen_with", "of": "TENT" })));
+}
+
+#[tokio::test]
+async fn no_other_item_stands_for_one_that_the_model_does_not_know() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS, CAMPERS, OFFICE, OFFICE, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    for surface in ["together", "similar"] {
+        let known = server.list(&format!("?surface={surface}&seen=TEE-M,PRINTER&limit=1")).await;
+        let unknown = server.list(&format!("?surface={surface}&seen=PRINTER,TEE-M&limit=50")).await;
+        assert_eq!(known["items"][0]["reason"]["of"], "PRINTER", "{surface}");
+        let reasons: Vec<_> = unknown["items"].as_array().unwrap().iter().map(|it| &it["reason"]["kind"]).collect();
+        assert!(reasons.iter().all(|it| **it == "trending" || **it == "listed"), "{surface}: {reasons:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_it_for_anyone_is_put_together_once_and_no_session_is_in_it() {
+    let goods = Goods::new().await;
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS, OFFICE, OFFICE, OFFICE])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    remember(&goods.ports, "ann-0123-4567-89ab", &["PRINTER", "TENT"]).await;
+    let anyones = server.skus("?surface=next&sku=STOVE&limit=50").await;
+    assert!(anyones.contains(&"PRINTER".to_owned()));
+    // With a session it is another question, whoever asked before.
+    for own in ["sku=STOVE&sessionId=ann-0123-4567-89ab", "sku=STOVE&seen=PRINTER", "seen=PRINTER,STOVE"] {
+        let own = server.skus(&format!("?surface=next&{own}&limit=50")).await;
+        assert!(!own.contains(&"PRINTER".to_owned()), "{own:?}");
+    }
+    assert_eq!(server.skus("?surface=next&seen=STOVE&limit=50").await, anyones);
+    assert_eq!(server.skus("?surface=next&sku=STOVE&limit=1").await, anyones[..1]);
+
+    let newer = goods.publish_model(builder(&[CAMPERS, OFFICE, (&["STOVE", "TONER"], Kind::View)])).await;
+    server.until_model(&newer).await;
+    let list = server.list("?surface=next&sku=STOVE&limit=50").await;
+    assert_eq!(list["modelVersion"], json!(newer), "what a model has answered goes with it");
 }
 
 #[tokio::test]
@@ -156,6 +196,16 @@ async fn without_the_store_what_was_shown_is_shown_on_and_nothing_is_made_up() {
     assert_eq!(server.list(asked).await, list);
     let (status, problem) = goods.open().await.get(asked).await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
+}
+
+#[tokio::test]
+async fn what_is_missing_without_the_store_leaves_a_short_list() {
+    let goods = Goods::new().await;
+    let server = goods.open().await;
+    assert_eq!(server.skus("?surface=resume&seen=LAMP,MAT,TENT&limit=2").await, ["MAT"]);
+    goods.stand.store.lose();
+    let short = server.skus("?surface=resume&seen=PAPER,TONER,PRINTER,LAMP,MAT,TENT&limit=2").await;
+    assert_eq!(short, ["MAT"], "of the others no card could be read");
 }
 
 #[tokio::test]

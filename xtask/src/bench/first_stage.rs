@@ -20,6 +20,8 @@ use super::{
 };
 use crate::{child, failure::Failure, tools};
 
+/// For sale, of those that sessions know: the best known.
+const ITEMS: usize = 1_000;
 /// Longest wait for a list of a model.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two questions.
@@ -38,7 +40,7 @@ pub(super) fn measure(
     for folder in [&data, &files] {
         fs::create_dir_all(folder).map_err(Failure::file("make", folder))?;
     }
-    goods(&programs.handler, &data)?;
+    goods(&programs.handler, &data, ITEMS)?;
     let sessions = effort.sessions.to_string();
     speed(evaluation, &files, &["--first", "--sessions", &sessions, "--items", LARGE_ITEMS])?;
     let azurite = Azurite::start()?;

@@ -1,5 +1,5 @@
 //! `GET /recommendations` on the handler: beside a server that does nothing but send such an answer, and from the start of
-//! a process to its first one. Each request is of another session.
+//! a process to its first one. Each request is of another session that the model has not seen.
 use std::{
     fmt::Write as _,
     fs,
@@ -11,26 +11,25 @@ use super::{
     Effort, Programs,
     load::{Asked, Record, p99, pairs, record},
     median,
-    recommendations::speed,
+    recommendations::{SMALL, speed},
     server::{Handler, Server, environment, get, json},
     start::timed,
     table::{Table, Unit, Wanted},
 };
 use crate::{failure::Failure, handler};
 
-/// Sessions that the model learns from, and items that are for sale.
-const SESSIONS: &str = "24000";
-const ITEMS: usize = 1_000;
 const CATEGORY: usize = 50;
 pub(super) const FIRST: &str = "/api/v1/recommendations?surface=next&seen=item-000017,item-000003";
 /// Where bare warp sends its answer.
 const BARE: &str = "/api/v1/products/any";
-/// Another pair of seen items with each request.
-const SCRIPT: &str = "local n = 0
+/// One line of the file after the other; each is what a session has seen.
+const SCRIPT: &str = "local n, requests = 0, {}
+for seen in io.lines('ASKED') do
+  requests[#requests + 1] = wrk.format('GET', '/api/v1/recommendations?surface=next&seen=' .. seen)
+end
 request = function()
-  n = n + 1
-  local path = '/api/v1/recommendations?surface=next&seen=item-%06d,item-%06d'
-  return wrk.format('GET', string.format(path, n * 7 % 1000, n * 13 % 1000))
+  n = n % #requests + 1
+  return requests[n]
 end
 ";
 
@@ -42,21 +41,24 @@ pub(super) fn measure(
 ) -> Result<(), Failure> {
     let place = tempfile::tempdir().map_err(Failure::file("make", Path::new("a folder for the data")))?;
     let data = place.path();
-    goods(&programs.handler, data)?;
+    goods(&programs.handler, data, SMALL.1)?;
     let models = data.join("models");
     fs::create_dir_all(&models).map_err(Failure::file("make", &models))?;
-    speed(evaluation, &models, &["--sessions", SESSIONS, "--items", &ITEMS.to_string()])?;
+    let asked = data.join("asked");
+    let (sessions, items) = (SMALL.0.to_string(), SMALL.1.to_string());
+    let words = ["--sessions", &sessions, "--items", &items, "--asked", &asked.to_string_lossy()];
+    speed(evaluation, &models, &words)?;
     // What a process has fetched has such a name.
     let (built, kept) = (models.join("model"), models.join("model-0"));
     fs::rename(&built, &kept).map_err(Failure::file("move", &built))?;
     starts(&programs.handler, data, effort, table)?;
-    rates(programs, data, effort, table)
+    rates(programs, data, &asked, effort, table)
 }
 
 /// The items that sessions know, in the shop.
-pub(super) fn goods(program: &Path, data: &Path) -> Result<(), Failure> {
+pub(super) fn goods(program: &Path, data: &Path, items: usize) -> Result<(), Failure> {
     let mut list = "sku,title,price,category\n".to_owned();
-    for number in 0..ITEMS {
+    for number in 0..items {
         let category = number / CATEGORY;
         // Writing to a string cannot fail.
         writeln!(list, "item-{number:06},Item {number} of a synthetic shop,9.99,Category {category}").ok();
@@ -82,7 +84,7 @@ fn starts(program: &Path, data: &Path, effort: Effort, table: &mut Table) -> Res
     Ok(())
 }
 
-fn rates(programs: &Programs, data: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
+fn rates(programs: &Programs, data: &Path, asked: &Path, effort: Effort, table: &mut Table) -> Result<(), Failure> {
     let handler = Handler::start(&programs.handler, data)?;
     let answer = get(handler.server.port, FIRST)?;
     let list = json(&answer)?;
@@ -94,7 +96,7 @@ fn rates(programs: &Programs, data: &Path, effort: Effort, table: &mut Table) ->
         command.arg(port.to_string()).arg(&recorded);
     })?;
     let script: PathBuf = data.join("sessions.lua");
-    fs::write(&script, SCRIPT).map_err(Failure::file("write", &script))?;
+    fs::write(&script, SCRIPT.replace("ASKED", &asked.to_string_lossy())).map_err(Failure::file("write", &script))?;
     let asked = Asked { path: FIRST, script: Some(&script) };
     let (mut ours, mut by_warp) = (Record::default(), Record::default());
     for round in 0..=effort.rounds {

@@ -14,7 +14,7 @@ use super::{
 use crate::{child, failure::Failure};
 
 /// As many sessions and items as bol's month of clicks has.
-const SMALL: (&str, &str) = ("24000", "18000");
+pub(super) const SMALL: (usize, usize) = (24_000, 18_000);
 pub(super) const LARGE_ITEMS: &str = "250000";
 /// An item of the synthetic shops that sessions know.
 const ITEM: &str = "item-000017";
@@ -29,8 +29,9 @@ pub(super) struct Clicks {
 pub(super) fn measure(program: &Path, clicks: &Clicks, effort: Effort, table: &mut Table) -> Result<(), Failure> {
     let place = tempfile::tempdir().map_err(Failure::file("make", Path::new("a folder for the model")))?;
     let place = place.path();
-    let small = ["--sessions", SMALL.0, "--items", SMALL.1];
-    queries("24 k sessions", [0; 3], &speed(program, place, &small)?, table);
+    let (sessions, items) = (SMALL.0.to_string(), SMALL.1.to_string());
+    let said = speed(program, place, &["--sessions", &sessions, "--items", &items])?;
+    queries("24 k sessions", [0; 3], &said, table);
     if let (Some(train), Some(test)) = (&clicks.train, &clicks.test) {
         let (train, test) = (train.to_string_lossy(), test.to_string_lossy());
         let said = speed(program, place, &["--train", &train, "--test", &test])?;

@@ -32,9 +32,9 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// The item of the last query's session at this position, newest first.
-    pub(super) fn context_item(&self, at: u8) -> Option<Item> {
-        self.context.get(usize::from(at)).copied().map(Item)
+    /// Items of the last query's session, newest first, each once.
+    pub(super) fn context_items(&self) -> impl Iterator<Item = Item> {
+        self.context.iter().copied().map(Item)
     }
 }
 
