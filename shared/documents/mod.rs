@@ -13,6 +13,7 @@ pub mod inventory_sync;
 pub mod jobs;
 pub mod listings;
 pub mod lookups;
+pub mod models;
 pub mod price_lists;
 pub mod products;
 pub mod promo_use;

@@ -14,6 +14,13 @@ pub struct Publication {
     pub sha256: String,
 }
 
+impl Publication {
+    /// The last part of its object's name.
+    pub fn version(&self) -> &str {
+        self.object.as_str().rsplit('/').next().unwrap_or_default()
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PublicationDocument {

@@ -35,6 +35,8 @@ pub enum RefreshOutcome {
     Published,
     /// The new model recommends worse than the one that answers.
     HeldBack,
+    /// A person holds the one that answers.
+    Held,
     /// Nobody clicked since the last one.
     Unchanged,
     /// Another run published meanwhile.

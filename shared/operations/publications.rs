@@ -16,6 +16,9 @@ use crate::shared::{
 
 pub use crate::shared::documents::publications::Publication;
 
+/// Times that a pointer is moved again when somebody else was faster.
+const TRIES: usize = 5;
+
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]
@@ -119,19 +122,50 @@ pub async fn open(ports: &Ports, publication: &Publication) -> Result<Object, Ob
     Ok(object)
 }
 
+/// Makes a version that is still there the current one again.
+///
+/// # Errors
+/// `Name`; `Object`, `Missing` if it is not there any more.
+pub async fn restore(ports: &Ports, series: &ObjectName, publication: &Publication) -> Result<(), PublishError> {
+    let Series { pointer, .. } = Series::of(series)?;
+    for _ in 0..TRIES {
+        let seen = ports.objects.pointer(&pointer).await?;
+        if let Some(seen) = &seen
+            && parse(&pointer, &seen.text)? == *publication
+        {
+            return Ok(());
+        }
+        drop(open(ports, publication).await?);
+        let etag = seen.map(|it| it.etag);
+        match ports.objects.point(&pointer, &text(publication)?, etag.as_ref()).await {
+            Err(ObjectError::Changed(_)) => {}
+            moved => return Ok(moved.map(drop)?),
+        }
+    }
+    Err(ObjectError::Changed(pointer).into())
+}
+
+/// What is there of a series, oldest first.
+///
+/// # Errors
+/// `Name`, `Object`.
+pub async fn versions(ports: &Ports, series: &ObjectName) -> Result<Vec<ObjectName>, PublishError> {
+    let Series { versions, .. } = Series::of(series)?;
+    Ok(list_all(ports, &versions).await?.into_iter().map(|it| it.name).collect())
+}
+
 /// Removes versions that are older than the current one and its `kept` predecessors; answers how many. What is newer
 /// may be about to become current.
 ///
 /// # Errors
 /// `Name`, `Object`.
 pub async fn prune(ports: &Ports, series: &ObjectName, kept: usize) -> Result<usize, PublishError> {
-    let Series { pointer, versions } = Series::of(series)?;
-    let Some(current) = at(ports, &pointer).await? else { return Ok(0) };
-    let mut older = list_all(ports, &versions).await?;
-    older.retain(|it| it.name < current.object);
+    let Some(current) = current(ports, series).await? else { return Ok(0) };
+    let mut older = versions(ports, series).await?;
+    older.retain(|it| *it < current.object);
     older.truncate(older.len().saturating_sub(kept));
-    for entry in &older {
-        ports.objects.delete(&entry.name).await?;
+    for name in &older {
+        ports.objects.delete(name).await?;
     }
     Ok(older.len())
 }

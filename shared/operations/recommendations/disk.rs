@@ -56,10 +56,13 @@ pub(super) fn remove(folder: &Path, version: &Version) {
     }
 }
 
-/// Removes what is old. Whoever has a file open keeps it.
-pub(super) fn tidy(folder: &Path) {
+/// Removes what is old, and what is newer than the current one: that was taken back. Whoever has a file open keeps it.
+pub(super) fn tidy(folder: &Path, current: Option<&Version>) {
     for stage in [Stage::First, Stage::Whole] {
-        for version in versions(folder, stage).iter().skip(KEPT) {
+        let (newer, others): (Vec<Version>, Vec<Version>) = versions(folder, stage)
+            .into_iter()
+            .partition(|it| current.is_some_and(|current| current.stage == stage && current.name < it.name));
+        for version in newer.iter().chain(others.iter().skip(KEPT)) {
             remove(folder, version);
         }
     }

@@ -22,7 +22,7 @@ use super::{
 use crate::shared::{
     operations::{
         clicks::live::{LastHour, MINUTES},
-        publications::{Publication, PublishError, current},
+        publications::{PublishError, current},
     },
     ports::{Ports, chain, objects::ObjectName},
 };
@@ -171,9 +171,10 @@ impl Keeper {
             Ok(Some(opened)) => {
                 let name = opened.version.as_ref().map(|it| it.name.clone()).unwrap_or_default();
                 tracing::info!(model.version = name, "Recommendations are of the model {name}.");
+                let version = opened.version.clone();
                 self.lay_over(Arc::new(Serving::of(Arc::new(opened)))).await;
                 let folder = self.held.folder.clone();
-                spawn_blocking(move || disk::tidy(&folder)).await.ok();
+                spawn_blocking(move || disk::tidy(&folder, version.as_ref())).await.ok();
             }
             Err(err) => {
                 tracing::warn!(error = %chain(&err), "The model that answers stays; a newer one is not to be had.")
@@ -188,7 +189,7 @@ impl Keeper {
         };
         let series = ObjectName::parse(series).map_err(PublishError::from)?;
         let Some(publication) = current(&self.ports, &series).await? else { return Ok(None) };
-        let version = Version { stage, name: name_of(&publication).to_owned() };
+        let version = Version { stage, name: publication.version().to_owned() };
         let answers = self.held.serving().opened.version.as_ref() == Some(&version);
         if answers || self.refused.contains(publication.object.as_str()) {
             return Ok(None);
@@ -238,11 +239,6 @@ enum RenewError {
     Publication(#[from] PublishError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
-}
-
-/// The last part of its object's name.
-fn name_of(publication: &Publication) -> &str {
-    publication.object.as_str().rsplit('/').next().unwrap_or_default()
 }
 
 /// Whether so much time is over since the last time that it was.

@@ -7,6 +7,7 @@ mod ask;
 mod disk;
 mod fetch;
 mod keeper;
+pub mod models;
 pub mod refresh;
 mod serving;
 

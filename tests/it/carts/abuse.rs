@@ -171,6 +171,7 @@ fn back_office() -> Vec<Example> {
         of("try_promotion", Method::POST, "promotions/sale/try", dry_run),
         of("manage_price_lists", Method::PUT, "price-lists/bulk", list),
         of("manage_inventory_sync", Method::PUT, "inventory-sync", json!({ "approve": "0" })),
+        of("manage_recommendations", Method::PUT, "recommendations", json!({ "hold": null })),
         of("manage_settings", Method::PUT, "settings", settings),
         of("verify", Method::POST, "verify", json!({ "since": "2026-01-01T00:00:00Z", "sample": 2 })),
     ]

@@ -5,6 +5,7 @@ mod models;
 mod outcomes;
 mod planted;
 mod refresh;
+mod roll_back;
 mod rooms;
 mod shoppers;
 mod steps;

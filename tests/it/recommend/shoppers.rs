@@ -30,18 +30,25 @@ fn what(item: &str, kind: Kind) -> What {
 
 /// Sessions that began one after the other, so many days ago, from one o'clock on.
 pub(super) async fn shopped(goods: &Goods, days_ago: i64, walks: &[Walk<'_>]) {
-    kept(goods, days_ago, walks, BATCH).await;
+    kept(goods, midnight(goods) - days_ago * DAY + 3_600, walks, BATCH).await;
+}
+
+/// The same, from now on.
+pub(super) async fn shopped_now(goods: &Goods, walks: &[Walk<'_>]) {
+    kept(goods, goods.ports.clock.now().unix_timestamp(), walks, BATCH).await;
 }
 
 /// The same, each in a batch of its own.
 pub(super) async fn shopped_apart(goods: &Goods, days_ago: i64, walks: &[Walk<'_>]) {
-    kept(goods, days_ago, walks, 1).await;
+    kept(goods, midnight(goods) - days_ago * DAY + 3_600, walks, 1).await;
 }
 
-async fn kept(goods: &Goods, days_ago: i64, walks: &[Walk<'_>], batch: usize) {
+fn midnight(goods: &Goods) -> i64 {
+    goods.ports.clock.now().unix_timestamp() / DAY * DAY
+}
+
+async fn kept(goods: &Goods, start: i64, walks: &[Walk<'_>], batch: usize) {
     static NEXT: AtomicI64 = AtomicI64::new(1);
-    let now = goods.ports.clock.now();
-    let start = now.unix_timestamp() / DAY * DAY - days_ago * DAY + 3_600;
     for (number, walks) in walks.chunks(batch).enumerate() {
         let (mut lines, mut newest) = (Vec::new(), 0);
         for (at, (items, kind)) in walks.iter().enumerate() {

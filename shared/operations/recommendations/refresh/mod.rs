@@ -14,19 +14,23 @@ use serde_json::json;
 use time::Duration;
 use tokio::{task::JoinError, time::Instant};
 
-use self::archive::Source;
-use super::{FIRST, MODEL};
+use self::{archive::Source, learn::Built};
+use super::{
+    FIRST, MODEL,
+    models::{self, ModelsError},
+};
 use crate::shared::{
     documents::{
         Seen,
         clicks::day::BadDay,
+        models::{KeptFile, KeptModel},
         recommendations::{PublishedModel, RefreshOutcome, RefreshPhase, read_outcomes, read_refresh, write_refresh},
     },
     operations::{
         Shop,
         clicks::{ClicksError, live},
         destinations,
-        publications::{self, PublishError, publish},
+        publications::{self, Publication, PublishError, Publishing, publish},
         sha256,
     },
     ports::{
@@ -46,8 +50,8 @@ pub const KIND: &str = "refresh_recommendations";
 const STILL_MAX: Duration = Duration::minutes(10);
 /// A run that did nothing for so long was cut in a step: the message that it had goes on.
 const CUT: Duration = Duration::minutes(1);
-/// Models before the current one that stay.
-const KEPT: usize = 2;
+/// Models before the current one that stay: those of a day, to go back to.
+const KEPT: usize = 24;
 /// Days that are told of.
 const DAYS_TOLD: i64 = 14;
 /// Bytes that are handed over at once.
@@ -65,6 +69,8 @@ pub enum RefreshError {
     Clicks(#[from] ClicksError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Models(#[from] ModelsError),
     #[error("the packed clicks {0} are refused")]
     Day(ObjectName, #[source] BadDay),
     #[error(transparent)]
@@ -232,53 +238,82 @@ async fn judge(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), Refres
 
 async fn publish_model(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), RefreshError> {
     let begun = Instant::now();
+    if models::is_held(ports).await? {
+        (run.outcome, run.phase) = (Some(RefreshOutcome::Held), RefreshPhase::Prune);
+        return Ok(());
+    }
     let sources = archive::sources(ports, days).await?;
     let of = fingerprint(&sources);
     let built = learn::build(ports, sources).await?;
-    run.phase = RefreshPhase::Prune;
-    let published = match put(ports, FIRST, &built.first).await {
-        Ok(_) => put(ports, MODEL, &built.whole).await,
-        Err(err) => Err(err),
+    let outcome = match put(ports, &built).await {
+        Err(RefreshError::Publish(PublishError::Overtaken(_))) => RefreshOutcome::Overtaken,
+        put => match put? {
+            None => RefreshOutcome::Held,
+            Some((first, whole)) => {
+                models::keep(ports, &kept(ports, &built, run, &first, &whole)).await?;
+                run.published = Some(published(ports, &built, days, of, &whole, begun));
+                RefreshOutcome::Published
+            }
+        },
     };
-    let version = match published {
-        Ok(version) => version,
-        Err(PublishError::Overtaken(_)) => {
-            run.outcome = Some(RefreshOutcome::Overtaken);
-            return Ok(());
-        }
-        Err(err) => return Err(err.into()),
-    };
-    let (clicks, sessions, items) = (built.clicks, built.sessions, built.items);
-    tracing::info!(model.version = version, sessions, items, clicks, "A model of {sessions} sessions is published.");
-    run.outcome = Some(RefreshOutcome::Published);
-    run.published = Some(PublishedModel {
-        version,
-        at: ports.clock.now(),
-        sources: of,
-        days,
-        clicks,
-        sessions,
-        items,
-        bytes: built.whole.len() as u64,
-        seconds: begun.elapsed().as_secs(),
-    });
+    (run.outcome, run.phase) = (Some(outcome), RefreshPhase::Prune);
     Ok(())
 }
 
-/// Answers the version.
-async fn put(ports: &Ports, series: &str, file: &Bytes) -> Result<String, PublishError> {
-    let mut publishing = publish(ports, &ObjectName::parse(series)?).await?;
+fn kept(ports: &Ports, built: &Built, run: &Refresh, first: &Publication, whole: &Publication) -> KeptModel {
+    KeptModel {
+        version: whole.version().to_owned(),
+        at: ports.clock.now(),
+        clicks: built.clicks,
+        sessions: built.sessions,
+        items: built.items,
+        judged: run.judged.clone(),
+        first: KeptFile::from(first),
+        whole: KeptFile::from(whole),
+    }
+}
+
+fn published(
+    ports: &Ports,
+    built: &Built,
+    days: u16,
+    sources: String,
+    whole: &Publication,
+    begun: Instant,
+) -> PublishedModel {
+    let (version, clicks, sessions, items) = (whole.version().to_owned(), built.clicks, built.sessions, built.items);
+    tracing::info!(model.version = version, sessions, items, clicks, "A model of {sessions} sessions is published.");
+    let (at, bytes, seconds) = (ports.clock.now(), whole.bytes, begun.elapsed().as_secs());
+    PublishedModel { version, at, sources, days, clicks, sessions, items, bytes, seconds }
+}
+
+/// The small file, then the whole one. `None`: a person holds another model.
+async fn put(ports: &Ports, built: &Built) -> Result<Option<(Publication, Publication)>, RefreshError> {
+    let (first, whole) = (ObjectName::parse(FIRST)?, ObjectName::parse(MODEL)?);
+    let (mut first, mut whole) = (publish(ports, &first).await?, publish(ports, &whole).await?);
+    // After the pointers were seen: whoever holds a model moves them once that is stored.
+    if models::is_held(ports).await? {
+        return Ok(None);
+    }
+    write(&mut first, &built.first).await?;
+    let first = first.finish().await?;
+    write(&mut whole, &built.whole).await?;
+    Ok(Some((first, whole.finish().await?)))
+}
+
+async fn write(publishing: &mut Publishing<'_>, file: &Bytes) -> Result<(), ObjectError> {
     for from in (0..file.len()).step_by(CHUNK) {
         publishing.write(file.slice(from..file.len().min(from + CHUNK))).await?;
     }
-    let publication = publishing.finish().await?;
-    Ok(publication.object.as_str().rsplit('/').next().unwrap_or_default().to_owned())
+    Ok(())
 }
 
 async fn prune(ports: &Ports, days: u16) -> Result<(), RefreshError> {
+    models::follow(ports).await?;
     for series in [FIRST, MODEL] {
         publications::prune(ports, &ObjectName::parse(series)?, KEPT).await?;
     }
+    models::forget(ports).await?;
     live::prune(ports).await?;
     let removed = archive::prune(ports, days).await?;
     if removed > 0 {

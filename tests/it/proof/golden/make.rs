@@ -6,8 +6,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use offpeak::shared::{
-    documents::recommendations::keep_outcomes,
+    documents::{
+        models::{Hold, KeptFile, KeptModel, Models, write_models},
+        recommendations::{Judged, keep_outcomes},
+    },
     operations::{
+        recommendations::{FIRST, MODEL},
         sync_inventory::sync_inventory,
         verify::{Ask, Limits, Verified, verify},
     },
@@ -24,6 +28,7 @@ use offpeak_domain::{
     store::SkuLimit,
 };
 use serde_json::{Value, json};
+use time::Duration;
 
 use super::{
     super::{
@@ -161,12 +166,19 @@ async fn feeds(world: &Arc<World>) {
     sync_inventory(&world.calm().app.shop, &feed).await.unwrap();
 }
 
-/// What came of a day's recommendations.
+/// What came of a day's recommendations; a model that somebody holds, and that a store lost.
 async fn recommended(world: &Arc<World>) {
     let process = world.calm();
     let made = BTreeMap::from([(Surface::Next.name(), Outcome { shown: 9, clicked: 2, bought: 1 })]);
     let documents = process.app.shop.ports.documents.as_ref();
     keep_outcomes(documents, world.clock.now().date(), made).await.unwrap();
+    let file = |series: &str| KeptFile { object: format!("{series}/versions/01"), bytes: 9, sha256: "ab".repeat(32) };
+    let judged = Judged { events: 2_000, live_mrr: Some(0.25), new_mrr: Some(0.5) };
+    let (version, at) = ("01".to_owned(), world.clock.now());
+    let hold = Hold { version: version.clone(), since: at, until: at + Duration::days(7), by: "ada".to_owned() };
+    let (first, whole) = (file(FIRST), file(MODEL));
+    let kept = KeptModel { version, at, clicks: 9, sessions: 3, items: 2, judged: Some(judged), first, whole };
+    write_models(documents, &Models { hold: Some(hold), kept: vec![kept] }, None).await.unwrap();
 }
 
 /// A check that has only begun.

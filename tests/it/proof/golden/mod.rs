@@ -154,6 +154,7 @@ async fn everything_can_be_read(world: &Arc<World>, fixture: &Fixture) -> Result
             "order" if !body["placedAt"].is_null() => format!("v1/manage/orders/{}", partition.replace("chk_", "ord_")),
             "promotion" => format!("v1/manage/promotions/{}", id.trim_start_matches("promotion:")),
             "price_list" => format!("v1/manage/price-lists/{}", id.trim_start_matches("price-list:")),
+            "refresh" | "models" => "v1/manage/recommendations".to_owned(),
             "job" => format!("v1/manage/verify/{partition}"),
             _ => continue,
         };
