@@ -52,7 +52,7 @@ pub struct Publishing<'a> {
     hash: Sha256,
 }
 
-/// Begins the next publication of a series, to follow the one that is current now.
+/// Begins the next publication of a series, to follow the one that is current now. Its version, a ULID, says when.
 ///
 /// # Errors
 /// `Name`, `Object`.

@@ -3,6 +3,7 @@
 //! minute writes a longer one and moves the pointer, so whoever reads sees the one or the other, and an event that comes
 //! twice is in it once.
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -45,6 +46,12 @@ pub type Numbered = Vec<(i64, LiveClick)>;
 
 fn segment_name(partition: &str, minute: u32, last: i64) -> Result<ObjectName, ClicksError> {
     Ok(ObjectName::parse(SEGMENTS)?.child(&format!("{minute:010}-{partition}-{last:020}"))?)
+}
+
+/// The minute in which the clicks of a segment came.
+fn minute_in(name: &ObjectName) -> u32 {
+    let digits = name.as_str().rsplit('/').next().and_then(|it| it.split('-').next());
+    digits.and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 /// Adds what is new of a batch to the minute that it came in; `last` is the number of the batch's last event.
@@ -147,6 +154,22 @@ pub struct LastHour {
 impl LastHour {
     pub fn segments(&self) -> impl Iterator<Item = &Segment> {
         self.segments.values().map(Arc::as_ref)
+    }
+
+    /// What a model does not have that was begun in this minute, if that is known, and whose newest click is of this
+    /// moment: all that came in a later minute, however long a partition had waited; of the others what is newer.
+    pub fn beyond(&self, now: i64, begun: Option<u32>, newest: u32) -> Vec<Cow<'_, Segment>> {
+        let oldest = minute_of(now).saturating_sub(MINUTES);
+        let came = self.segments.iter().map(|(name, segment)| (minute_in(name), segment));
+        let came = came.filter(|(minute, _)| *minute > oldest);
+        let beyond = came.map(|(minute, segment)| {
+            if begun.is_some_and(|begun| begun < minute) {
+                return Cow::Borrowed(segment.as_ref());
+            }
+            let newer = segment.clicks.iter().filter(|it| it.at > newest && it.at / 60 >= oldest);
+            Cow::Owned(Segment { clicks: newer.cloned().collect() })
+        });
+        beyond.collect()
     }
 
     /// Reads what is new, the newest minute first; answers whether anything is other than before. What is replaced while

@@ -13,6 +13,7 @@ use tokio::{
     task::spawn_blocking,
     time::Instant,
 };
+use ulid::Ulid;
 
 use super::{
     FIRST, MODEL, disk,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::shared::{
     operations::{
-        clicks::live::{LastHour, MINUTES},
+        clicks::live::LastHour,
         publications::{PublishError, current},
     },
     ports::{Ports, chain, objects::ObjectName},
@@ -220,12 +221,13 @@ impl Keeper {
         if last_hour.segments().next().is_none() {
             return self.held.put(Serving::of(Arc::clone(&serving.opened)));
         }
-        let hour = self.ports.clock.now().unix_timestamp() - i64::from(MINUTES) * 60;
+        let now = self.ports.clock.now().unix_timestamp();
         let opened = Arc::clone(&serving.opened);
         let laid = spawn_blocking(move || {
             // What the model has learnt already is not counted twice.
-            let since = u32::try_from(hour).unwrap_or_default().max(opened.newest().saturating_add(1));
-            serving.with(opened.overlay(last_hour.segments(), since))
+            let begun = opened.version.as_ref().and_then(begun);
+            let beyond = last_hour.beyond(now, begun, opened.newest());
+            serving.with(opened.overlay(beyond.iter().map(AsRef::as_ref), 0))
         });
         if let Ok(serving) = laid.await {
             self.held.put(serving);
@@ -239,6 +241,12 @@ enum RenewError {
     Publication(#[from] PublishError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
+}
+
+/// The minute, since 1970, in which a publication was begun, before the clicks of its model were read.
+fn begun(version: &Version) -> Option<u32> {
+    let version = Ulid::from_string(&version.name).ok()?;
+    u32::try_from(version.timestamp_ms() / 60_000).ok()
 }
 
 /// Whether so much time is over since the last time that it was.

@@ -8,11 +8,13 @@ use offpeak::shared::{
     },
     ports::{
         Ports,
+        clock::{Clock, Ids},
         objects::{ObjectName, Objects},
     },
 };
 use offpeak_domain::recommend::{Kind, LiveClick, Stage};
 use serde_json::json;
+use ulid::Ulid;
 
 use super::{Goods, builder, skus};
 
@@ -103,6 +105,43 @@ async fn a_damaged_file_on_this_machine_is_removed_and_an_older_one_or_none_answ
     let server = goods.open_with(without_objects(&goods)).await;
     server.until_model(&model).await;
     assert!(!damaged.exists());
+}
+
+/// Draws by the shop's clock, as a machine's own does.
+struct ByClock(Arc<dyn Clock>);
+
+impl Ids for ByClock {
+    fn ulid(&self) -> Ulid {
+        let seconds = u64::try_from(self.0.now().unix_timestamp()).unwrap();
+        Ulid::from_parts(seconds * 1_000, Ulid::generate().random())
+    }
+
+    fn token(&self) -> String {
+        unreachable!("no secret is drawn")
+    }
+}
+
+#[tokio::test]
+async fn clicks_of_a_partition_that_was_late_count_once_though_the_model_knows_newer_ones() {
+    let mut goods = Goods::new().await;
+    goods.ports.ids = Arc::new(ByClock(Arc::clone(&goods.ports.clock)));
+    // Before the newest click that the model knows.
+    let at = 1_699_999_000;
+    let click = |session: u64, item: &str| LiveClick { session, at, item: item.into(), kind: Kind::View };
+    let clicks = |from: u64| -> Vec<(i64, LiveClick)> {
+        let clicks = (from..from + 20).flat_map(|session| [click(session, "TENT"), click(session, "PAPER")]);
+        (0..).zip(clicks).collect()
+    };
+    append(&goods.ports, "0", 39, &clicks(0)).await.unwrap();
+    let model = goods.publish_model(builder(&[CAMPERS, CAMPERS])).await;
+    let server = goods.open().await;
+    server.until_model(&model).await;
+    for _ in 0..3 {
+        assert_eq!(server.skus(AFTER_A_TENT).await, ["MAT"], "the model has what came before it was begun");
+    }
+    goods.clock.advance(60);
+    append(&goods.ports, "1", 39, &clicks(20)).await.unwrap();
+    server.until(AFTER_A_TENT, |it| skus(it) == ["PAPER"]).await;
 }
 
 #[tokio::test]

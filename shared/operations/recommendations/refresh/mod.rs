@@ -242,10 +242,13 @@ async fn publish_model(ports: &Ports, days: u16, run: &mut Refresh) -> Result<()
         (run.outcome, run.phase) = (Some(RefreshOutcome::Held), RefreshPhase::Prune);
         return Ok(());
     }
+    // Begun before clicks are read, so that the version says which minutes the model cannot have.
+    let (first, whole) = (ObjectName::parse(FIRST)?, ObjectName::parse(MODEL)?);
+    let publishing = (publish(ports, &first).await?, publish(ports, &whole).await?);
     let sources = archive::sources(ports, days).await?;
     let of = fingerprint(&sources);
     let built = learn::build(ports, sources).await?;
-    let outcome = match put(ports, &built).await {
+    let outcome = match put(ports, publishing, &built).await {
         Err(RefreshError::Publish(PublishError::Overtaken(_))) => RefreshOutcome::Overtaken,
         put => match put? {
             None => RefreshOutcome::Held,
@@ -288,9 +291,11 @@ fn published(
 }
 
 /// The small file, then the whole one. `None`: a person holds another model.
-async fn put(ports: &Ports, built: &Built) -> Result<Option<(Publication, Publication)>, RefreshError> {
-    let (first, whole) = (ObjectName::parse(FIRST)?, ObjectName::parse(MODEL)?);
-    let (mut first, mut whole) = (publish(ports, &first).await?, publish(ports, &whole).await?);
+async fn put(
+    ports: &Ports,
+    (mut first, mut whole): (Publishing<'_>, Publishing<'_>),
+    built: &Built,
+) -> Result<Option<(Publication, Publication)>, RefreshError> {
     // After the pointers were seen: whoever holds a model moves them once that is stored.
     if models::is_held(ports).await? {
         return Ok(None);
