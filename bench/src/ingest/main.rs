@@ -1,9 +1,17 @@
 //! Batches of the hub through `ingest_clicks`, from the host's envelope to what is kept in a folder: this program plays
 //! the host and answers itself, all on one thread, so that both sides are in the figure.
 //!
-//! Prints one JSON object. What must stay true: no two batches are the same, and every click of them is kept.
+//! Prints one JSON object: clicks in a second where every click has room in its minute, and where all come in one minute,
+//! far more than it has room for. What must stay true: no two batches are the same, and every click of them is kept.
 #![expect(clippy::print_stdout, reason = "a program for people")]
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
+};
 
 use bench::alone;
 use offpeak::{
@@ -26,12 +34,16 @@ use offpeak::{
         },
         operations::{
             Shop,
-            clicks::{ClickEvent, Clicks, What, batches},
+            clicks::{
+                ClickEvent, Clicks, What, batches,
+                live::{CLICKS_MAX, LastHour, MINUTE_MAX},
+            },
         },
-        ports::{Ports, clock::Clock as _},
+        ports::{Ports, clock::Clock},
     },
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -45,15 +57,38 @@ const CLICKS: u64 = 5;
 const PARTITIONS: u64 = 4;
 const ITEMS: u64 = 20_000;
 
+/// Batches that a minute of a partition has room for.
+const ROOM: u64 = MINUTE_MAX as u64 / (BATCH * CLICKS);
+/// A noon.
+const START: i64 = 1_800_014_400;
+
+/// Moved by hand, so that a turn may take hours of the shop's time.
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(self.0.load(Ordering::Relaxed))
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let times: u64 = std::env::args().nth(1).ok_or("usage: ingest BATCHES")?.parse()?;
-    let (folder, clock) = (tempfile::tempdir()?, Arc::new(SystemClock));
+    let roomy = turn(times, ROOM * PARTITIONS).await?;
+    let crowded = turn(times, u64::MAX).await?;
+    println!("{}", json!({ "clicks": times * BATCH * CLICKS, "perSecond": roomy, "perSecondInOneMinute": crowded }));
+    Ok(())
+}
+
+/// Clicks in a second, with so many batches in each minute of the shop's clock.
+async fn turn(times: u64, a_minute: u64) -> Result<u64, Box<dyn Error>> {
+    let (folder, system) = (tempfile::tempdir()?, Arc::new(SystemClock));
+    let clock = Arc::new(HandClock(AtomicI64::new(START)));
     let place = Place::Folder(folder.path().to_owned());
     let objects = Arc::new(StoredObjects::new(place, HttpClient::default(), PATIENCE));
-    let documents = Arc::new(MemoryDocuments::new(clock.clone()));
-    let alone = alone::ports(documents, Arc::new(MemoryCache::new(clock.clone())), clock.clone())?;
-    let ports = Ports { objects, ..alone };
+    let documents = Arc::new(MemoryDocuments::new(system.clone()));
+    let alone = alone::ports(documents, Arc::new(MemoryCache::new(system.clone())), system)?;
+    let ports = Ports { objects, clock: clock.clone(), ..alone };
     let identity = Arc::new(Oidc::new(HttpClient::default(), "http://127.0.0.1:9", "bench"));
     let app = Arc::new(App::new(Shop::new(ports.clone()), identity));
     let listener = bind(0, std::time::Duration::ZERO).await?;
@@ -64,28 +99,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
         serve(listener, table, app, Limits::default()).await;
     });
 
-    let now = u32::try_from(clock.now().unix_timestamp())?;
-    let batches = (0..times).map(|it| envelope(it, now)).collect::<Result<Vec<String>, _>>()?;
+    let when = |batch: u64| START + i64::try_from(batch / a_minute).unwrap_or_default() * 60;
+    let batches = (0..times).map(|it| envelope(it, when(it))).collect::<Result<Vec<String>, _>>()?;
     let mut host = BufReader::new(TcpStream::connect(address).await?);
     let start = Instant::now();
-    for batch in &batches {
+    for (batch, number) in batches.iter().zip(0..) {
+        clock.0.store(when(number), Ordering::Relaxed);
         invoke(&mut host, batch).await?;
     }
     let took = start.elapsed();
     let clicks = times * BATCH * CLICKS;
-    let kept = kept(&ports).await?;
+    check(&ports, clicks, a_minute <= ROOM * PARTITIONS).await?;
+    Ok(u64::try_from(u128::from(clicks) * 1_000_000_000 / took.as_nanos().max(1))?)
+}
+
+/// Every click is kept; and where there is room for it, the last hour is as full as a process lets it be.
+async fn check(ports: &Ports, clicks: u64, has_room: bool) -> Result<(), Box<dyn Error>> {
+    let kept = kept(ports).await?;
     if kept != clicks {
         return Err(format!("{kept} of {clicks} clicks were kept").into());
     }
-    let rate = u128::from(clicks) * 1_000_000_000 / took.as_nanos().max(1);
-    println!("{}", json!({ "clicks": clicks, "perSecond": u64::try_from(rate)? }));
+    let mut hour = LastHour::default();
+    hour.refresh(ports).await?;
+    let live: usize = hour.segments().map(|it| it.clicks.len()).sum();
+    let expected = CLICKS_MAX.min(usize::try_from(clicks)?).saturating_sub(MINUTE_MAX);
+    if has_room && live < expected {
+        return Err(format!("{live} clicks are in the last hour, of {clicks}").into());
+    }
     Ok(())
 }
 
 /// A batch as the host hands it over.
-fn envelope(number: u64, now: u32) -> Result<String, Box<dyn Error>> {
-    let first = number / PARTITIONS * BATCH;
-    let bodies: Result<Vec<String>, _> = (0..BATCH).map(|it| event(number * BATCH + it, now)).collect();
+fn envelope(number: u64, at: i64) -> Result<String, Box<dyn Error>> {
+    let (first, at) = (number / PARTITIONS * BATCH, u32::try_from(at)?);
+    let bodies: Result<Vec<String>, _> = (0..BATCH).map(|it| event(number * BATCH + it, at)).collect();
     let numbers: Vec<u64> = (first..first + BATCH).collect();
     let data = json!({ "events": serde_json::to_string(&bodies?)? });
     let metadata = json!({
@@ -95,9 +142,9 @@ fn envelope(number: u64, now: u32) -> Result<String, Box<dyn Error>> {
     Ok(json!({ "Data": data, "Metadata": metadata }).to_string())
 }
 
-fn event(session: u64, now: u32) -> Result<String, serde_json::Error> {
+fn event(session: u64, at: u32) -> Result<String, serde_json::Error> {
     let sku = |step: u64| format!("SKU-{:05}", (session * 7_919 + step * 104_729) % ITEMS);
-    let events = (0..CLICKS).map(|step| ClickEvent { at: now, what: What::View { sku: sku(step) } }).collect();
+    let events = (0..CLICKS).map(|step| ClickEvent { at, what: What::View { sku: sku(step) } }).collect();
     text(Clicks { session, consent: true, events })
 }
 

@@ -18,6 +18,7 @@ use offpeak::shared::{
     ports::{Ports, objects::ObjectName},
 };
 use offpeak_domain::recommend::{Kind, LiveClick};
+use tokio::task::JoinSet;
 
 use super::{
     World, event,
@@ -113,16 +114,18 @@ async fn a_batch_that_stops_anywhere_is_whole_the_next_time() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_have_the_same_partition_at_once_lose_nothing() {
     for _ in 0..20 {
         let world = World::new();
-        let (one, other) = (events(&world, 0..5), events(&world, 5..9));
-        let (first, second) = tokio::join!(take(&world.ports, "0", &one), take(&world.ports, "0", &other));
-        // The later numbers first: what is before them then waits for the next model.
-        first.unwrap();
-        second.unwrap();
+        let mut both = JoinSet::new();
+        for numbers in [0..5, 5..9] {
+            let (ports, batch) = (world.ports.clone(), events(&world, numbers));
+            both.spawn(async move { take(&ports, "0", &batch).await.unwrap() });
+        }
+        both.join_all().await;
         assert_eq!(kept(&world.ports).await.len(), 9);
+        // Where the later numbers come first, what is before them waits for the next model.
         let clicks = seen(&world.ports).await.len();
         assert!(clicks == 27 || clicks == 12, "{clicks}");
     }
