@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn an_hour_of_the_longest_numbers_fits_a_pointer_and_nothing_else_is_read() {
         let pointer = ObjectName::parse("clicks/live/0").unwrap();
-        let minutes = (0..62).map(|it| (u32::MAX / 60 - it, i64::MAX)).collect();
+        let minutes = (0..92).map(|it| (u32::MAX / 60 - it, i64::MAX)).collect();
         let hour = LiveHour { last: Some(i64::MAX), minutes };
         let stored = text(&hour).unwrap();
         assert!(stored.len() <= POINTER_MAX_BYTES, "{}", stored.len());

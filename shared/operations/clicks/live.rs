@@ -24,8 +24,8 @@ use crate::shared::{
 
 const POINTERS: &str = "clicks/live/partitions";
 const SEGMENTS: &str = "clicks/live/segments";
-/// Minutes that stay.
-pub const MINUTES: u32 = 60;
+/// Minutes that stay: the hour between two models, and what it takes until the next is made and every process has it.
+pub const MINUTES: u32 = 90;
 /// Clicks of a minute of one partition; what is more waits for the next model.
 pub const MINUTE_MAX: usize = 5_000;
 /// Of these, clicks that are put beside no others: however many there are, there is room for sessions.

@@ -166,3 +166,17 @@ async fn what_others_clicked_a_moment_ago_is_shown_with_a_model_or_without() {
     let at = ObjectName::parse("clicks/live/partitions").unwrap();
     assert_eq!(goods.ports.objects.list(&at, None, 10).await.unwrap().entries.len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_clicked_after_a_model_was_made_counts_until_the_next_is_there() {
+    let goods = Goods::new().await;
+    let now = u32::try_from(goods.ports.clock.now().unix_timestamp()).unwrap();
+    let click = |session, at, item: &str| LiveClick { session, at, item: item.into(), kind: Kind::View };
+    let pair = |session| [click(session, now - 2, "TENT"), click(session, now - 1, "PAPER")];
+    let clicks: Vec<(i64, LiveClick)> = (0..).zip((0..20).flat_map(pair)).collect();
+    append(&goods.ports, "0", 39, &clicks).await.unwrap();
+    // The next is begun an hour later, takes its time, and is asked for once a minute.
+    goods.clock.advance(75 * 60);
+    append(&goods.ports, "0", 40, &vec![(40, click(99, now + 75 * 60, "STOVE"))]).await.unwrap();
+    goods.open().await.until(AFTER_A_TENT, |it| skus(it) == ["PAPER"]).await;
+}
