@@ -20,7 +20,7 @@ pub enum RefreshPhase {
     /// Days that are over are packed, one after the other.
     #[default]
     Pack,
-    /// A model without the newest clicks is held against the one that answers.
+    /// A model without the newest day is held against one that was made before it.
     Judge,
     Publish,
     /// What is too old is removed.
@@ -65,7 +65,7 @@ pub struct Refresh {
     pub published: Option<PublishedModel>,
 }
 
-/// Two models on the same clicks, which neither has seen.
+/// Two models on the same clicks, which neither has seen: what would be made now, and one that was published before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Judged {

@@ -1,6 +1,7 @@
 //! Recommendations in the shop: the room, the models that a process finds and fetches, and how they are made.
 #[cfg(feature = "proof")]
 mod first_stage;
+mod gate;
 mod models;
 mod outcomes;
 mod planted;

@@ -4,12 +4,14 @@ use offpeak_domain::{
     catalogue::Product,
     recommend::{Assembler, Builder, Comparison, HeldOut, Layout, LiveClick, Params},
 };
+use time::{Duration, OffsetDateTime};
 use tokio::task::spawn_blocking;
 
 use super::{RefreshError, archive::Source, reading::Reading};
 use crate::shared::{
     documents::{
         listings::{self, CardQuery, Sort},
+        models::read_models,
         recommendations::Judged,
     },
     operations::{publications, read_whole, recommendations::MODEL},
@@ -29,31 +31,45 @@ pub(super) struct Built {
     pub(super) items: u64,
 }
 
-/// The model that answers, if it can be read.
-pub(super) struct LiveModel {
+/// A model that has not seen the newest day, to hold a new one against.
+pub(super) struct Reference {
     bytes: Bytes,
     layout: Layout,
+    /// When the one that answers was made, in seconds since 1970.
+    answers_since: u32,
 }
 
-/// One that cannot be read is as none: the next takes its place.
-pub(super) async fn live_model(ports: &Ports) -> Result<Option<LiveModel>, RefreshError> {
-    let Some(publication) = publications::current(ports, &ObjectName::parse(MODEL)?).await? else { return Ok(None) };
-    let bytes = match read_whole(ports, &publication.object).await {
+/// The newest that was made a day ago or before, and no later than the one that answers; where models are made every hour,
+/// the one that answers has seen all but an hour. Where none is so old, the oldest. One that cannot be read is as none.
+pub(super) async fn reference(ports: &Ports) -> Result<Option<Reference>, RefreshError> {
+    let Some(current) = publications::current(ports, &ObjectName::parse(MODEL)?).await? else { return Ok(None) };
+    let a_day_ago = ports.clock.now() - Duration::days(1);
+    let mut kept = read_models(ports.documents.as_ref()).await?.map_or_else(Vec::new, |it| it.value.kept);
+    kept.retain(|it| it.version.as_str() <= current.version());
+    let of = kept.iter().rfind(|it| it.at <= a_day_ago).or(kept.first());
+    let of = of.map_or_else(|| Ok(current.object.clone()), |it| ObjectName::parse(it.whole.object.as_str()))?;
+    let made = kept.last().filter(|it| it.version == current.version()).map(|it| seconds(it.at));
+    let bytes = match read_whole(ports, &of).await {
         Err(ObjectError::Missing(_)) => return Ok(None),
         read => read?,
     };
     let checked = spawn_blocking(move || {
         let layout = Layout::read(&bytes)?;
         layout.verify(&bytes)?;
-        Ok::<_, offpeak_domain::recommend::IndexError>(LiveModel { bytes, layout })
+        let answers_since = made.unwrap_or_else(|| layout.model(&bytes).newest());
+        Ok::<_, offpeak_domain::recommend::IndexError>(Reference { bytes, layout, answers_since })
     });
     match checked.await? {
-        Ok(live) => Ok(Some(live)),
+        Ok(reference) => Ok(Some(reference)),
         Err(err) => {
-            tracing::error!(error = %chain(&err), "The model that was published last cannot be read; the next takes its place.");
+            tracing::error!(error = %chain(&err), "The model {of} cannot be read, so the next is not held against it.");
             Ok(None)
         }
     }
+}
+
+fn seconds(at: OffsetDateTime) -> u32 {
+    u32::try_from(at.unix_timestamp()).unwrap_or_default()
 }
 
 /// Puts clicks together, those after a moment apart.
@@ -107,18 +123,18 @@ async fn gather(
     Ok(finishing.await?)
 }
 
-/// Holds a model of what came before against the one that answers, on clicks of the newest day that neither has seen.
+/// Holds a model of what came before the newest day against one that was made before it, on the clicks of that day: so
+/// neither has seen them.
 pub(super) async fn judge(
     ports: &Ports,
     sources: Vec<Source>,
-    live: LiveModel,
+    live: Reference,
 ) -> Result<(Judged, Comparison), RefreshError> {
-    let now = u32::try_from(ports.clock.now().unix_timestamp()).unwrap_or_default();
-    let newest = live.layout.model(&live.bytes).newest();
-    let until = newest.max(now.saturating_sub(86_400));
+    let now = seconds(ports.clock.now());
+    let until = live.layout.model(&live.bytes).newest().max(now.saturating_sub(86_400));
     let (builder, held_out, _) = gather(ports, sources, until, described(ports).await?).await?;
     let judging = spawn_blocking(move || {
-        let live_age = now.saturating_sub(newest);
+        let live_age = now.saturating_sub(live.answers_since);
         let mut comparison = Comparison { events: held_out.events(), live_mrr: 0.0, new_mrr: 0.0, live_age };
         if !comparison.is_judged() {
             return (Judged { events: held_out.events(), live_mrr: None, new_mrr: None }, comparison);

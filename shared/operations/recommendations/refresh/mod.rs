@@ -224,7 +224,7 @@ async fn look_at_sources(ports: &Ports, days: u16, run: &mut Refresh) -> Result<
 
 async fn judge(ports: &Ports, days: u16, run: &mut Refresh) -> Result<(), RefreshError> {
     run.phase = RefreshPhase::Publish;
-    let Some(live) = learn::live_model(ports).await? else { return Ok(()) };
+    let Some(live) = learn::reference(ports).await? else { return Ok(()) };
     let (judged, comparison) = learn::judge(ports, archive::sources(ports, days).await?, live).await?;
     run.judged = Some(judged);
     if comparison.verdict() == Verdict::Worse {
