@@ -49,6 +49,8 @@ pub struct Params {
     pub seen_decay: f32,
     /// Power of the times it was seen.
     pub seen_again: f32,
+    /// What was seen just before an earlier look at the item at hand counts so many times more, and once.
+    pub seen_back: f32,
     pub popularity: f32,
     /// Power that popularity is taken to.
     pub popularity_power: f32,
@@ -102,6 +104,7 @@ pub const FIELDS: &[(&str, Field)] = fields![
     seen_bonus,
     seen_decay,
     seen_again,
+    seen_back,
     popularity,
     popularity_power,
     list_reach,
@@ -151,6 +154,7 @@ impl Default for Params {
             seen_bonus: 9.0,
             seen_decay: 1.0,
             seen_again: 0.67,
+            seen_back: 1.0,
             popularity: 0.09,
             popularity_power: 1.0,
             list_reach: 6.0,

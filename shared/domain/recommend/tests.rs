@@ -115,6 +115,21 @@ fn who_goes_back_often_is_shown_more_of_what_was_seen() {
 }
 
 #[test]
+fn who_is_back_at_an_item_is_shown_what_came_before_it() {
+    let file = model(&Params::default(), &[(1, &["a", "b", "c", "b", "a"]), (2, &["c", "d", "a"])]);
+    let model = Layout::read(&file).unwrap().model(&file);
+    let session = items(&model, &["a", "b", "c", "b"]);
+    let scores = |seen_back: f32| {
+        let prepared = Prepared::new(&model, &Params { seen_back, ..Params::default() });
+        let list = hybrid(&Live::new(model), &prepared, &session, Seen::Shown, 20, &mut Scratch::default());
+        ["a", "c"].map(|id| list.iter().find(|it| model.id(it.item) == id).map_or(0.0, |it| it.score))
+    };
+    let ([before, other], [doubled, same]) = (scores(0.0), scores(1.0));
+    assert!(before > 0.0 && other > before, "what is nearer comes first: {before} {other}");
+    assert!((doubled / before - 2.0).abs() < 1e-5 && same == other, "{doubled} {same}");
+}
+
+#[test]
 fn newer_sessions_count_more() {
     let params = Params { lists: 0.0, second_hop: 0.0, popularity: 0.0, age_days: 10.0, ..Params::default() };
     let file = model(&params, &[(DAY, &["a", "old"]), (40 * DAY, &["a", "new"])]);

@@ -42,6 +42,7 @@ const TRIED: &[&str] = &[
     "lists_context_decay",
     "seen_factor",
     "seen_decay",
+    "seen_back",
     "popularity",
     "length",
     "rarity",

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{super::hash::xxh64, model::Model};
 
 /// Raised whenever the meaning of a byte changes; an older file is built anew, not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"OFFPKREC";
 const HEAD: usize = 64;

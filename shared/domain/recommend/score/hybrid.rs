@@ -37,6 +37,7 @@ pub(super) fn gather(live: &Live<'_>, prepared: &Prepared, session: &[Item], scr
         }
     }
     scratch.returns = returns(prepared, session);
+    mark_back(session, &mut scratch.candidates);
     by_lists(live, prepared, scratch);
     find_neighbours(live, prepared, scratch);
     nearest(prepared, scratch);
@@ -54,6 +55,14 @@ fn returns(prepared: &Prepared, session: &[Item]) -> f32 {
         steps = steps * params.return_memory + 1.0;
     }
     (back + params.return_prior * prepared.returns) / (steps + params.return_prior).max(f32::MIN_POSITIVE)
+}
+
+/// Who is back at an item often goes on to what came before it.
+fn mark_back(session: &[Item], candidates: &mut Table<Candidate>) {
+    let Some((newest, earlier)) = session.split_last() else { return };
+    for pair in earlier.array_windows().filter(|[_, it]| it == newest) {
+        candidates.entry(pair[0].0).0.back = true;
+    }
 }
 
 fn by_lists(live: &Live<'_>, prepared: &Prepared, scratch: &mut Scratch) {
@@ -179,7 +188,8 @@ pub(super) fn rank(
             score += params.popularity * live.model().heat(it.item).powf(params.popularity_power);
         }
         if it.seen > 0 {
-            score = score * (1.0 + params.seen_factor * scratch.returns) + bonus;
+            let back = if it.back { 1.0 + params.seen_back } else { 1.0 };
+            score = (score * (1.0 + params.seen_factor * scratch.returns) + bonus) * back;
         }
         top.offer(Scored { item: Item(it.item), score, source: it.source, seen: it.seen > 0 });
     }

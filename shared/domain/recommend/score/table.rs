@@ -39,11 +39,13 @@ pub(crate) struct Candidate {
     pub(crate) seen: u8,
     /// How often it was seen.
     pub(crate) times: u8,
+    /// Whether it was seen just before an earlier look at the item at hand.
+    pub(crate) back: bool,
 }
 
 impl Slot for Candidate {
     fn new(item: u32) -> Candidate {
-        Candidate { item, by_sessions: 0.0, by_lists: 0.0, source: 0, seen: 0, times: 0 }
+        Candidate { item, by_sessions: 0.0, by_lists: 0.0, source: 0, seen: 0, times: 0, back: false }
     }
 
     fn key(&self) -> u32 {
