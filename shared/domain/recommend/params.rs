@@ -185,7 +185,6 @@ impl Params {
             anchor_decay: 8.0,
             candidate_rarity: 1.1,
             lists: 1.7,
-            second_hop: 1.5,
             popularity: 0.04,
             popularity_power: 0.5,
             ..Params::default()

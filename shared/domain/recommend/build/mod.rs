@@ -4,6 +4,7 @@
 //! sessions by the moment they ended, so a number says how recent a session is.
 mod adapt;
 mod content;
+mod far;
 mod first_stage;
 mod lists;
 mod log;
@@ -226,6 +227,7 @@ fn parts(
         parts[all as usize] = those;
     };
     put_lists(Section::FollowEnds, Section::Follow, &follow);
+    put_lists(Section::FarEnds, Section::Far, &far::far(&follow, &norms, params.list_norm));
     put_lists(Section::AlikeEnds, Section::Alike, &alike);
     put_lists(Section::BoughtEnds, Section::Bought, &lists::bought(log, &postings));
     put_lists(Section::BasketEnds, Section::Basket, &lists::basket(log, &postings));

@@ -35,6 +35,8 @@ pub(crate) enum Section {
     Ages,
     FollowEnds,
     Follow,
+    FarEnds,
+    Far,
     BoughtEnds,
     Bought,
     BasketEnds,

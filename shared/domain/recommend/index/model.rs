@@ -95,6 +95,7 @@ pub struct Model<'a> {
     sessions: Rows<'a, [u8; 4]>,
     ages: Words<'a>,
     follow: Rows<'a, [u8; 8]>,
+    far: Rows<'a, [u8; 8]>,
     bought: Rows<'a, [u8; 8]>,
     basket: Rows<'a, [u8; 8]>,
     alike: Rows<'a, [u8; 8]>,
@@ -106,7 +107,7 @@ fn words(bytes: &[u8]) -> Words<'_> {
     bytes.as_chunks().0
 }
 
-fn entries(row: &[[u8; 8]]) -> impl Iterator<Item = Entry> + '_ {
+fn entries(row: &[[u8; 8]]) -> impl ExactSizeIterator<Item = Entry> + '_ {
     row.iter().map(|it| {
         let [a, b, c, d, w, x, y, z] = *it;
         Entry { item: u32::from_le_bytes([a, b, c, d]), weight: f32::from_le_bytes([w, x, y, z]) }
@@ -128,6 +129,7 @@ impl<'a> Model<'a> {
             sessions: numbers(Section::SessionEnds, Section::Sessions),
             ages: words(part(Section::Ages)),
             follow: lists(Section::FollowEnds, Section::Follow),
+            far: lists(Section::FarEnds, Section::Far),
             bought: lists(Section::BoughtEnds, Section::Bought),
             basket: lists(Section::BasketEnds, Section::Basket),
             alike: lists(Section::AlikeEnds, Section::Alike),
@@ -144,7 +146,7 @@ impl<'a> Model<'a> {
     /// Whether the parts have lengths that fit each other.
     pub(super) fn is_whole(&self) -> bool {
         let items = self.items.len();
-        let per_item = [&self.follow.ends, &self.bought.ends, &self.basket.ends, &self.alike.ends];
+        let per_item = [&self.follow.ends, &self.far.ends, &self.bought.ends, &self.basket.ends, &self.alike.ends];
         self.facts.len() == 6
             && self.ids.count() == items
             && (self.slots.len().is_power_of_two() && self.slots.len() > items)
@@ -285,6 +287,11 @@ impl<'a> Model<'a> {
     /// What comes around the item in sessions, heaviest first.
     pub(crate) fn follow(&self, item: u32) -> impl Iterator<Item = Entry> + use<'a> {
         entries(self.follow.row(item))
+    }
+
+    /// What follows what follows the item, heaviest first; nothing in a first-stage file.
+    pub(crate) fn far(&self, item: u32) -> impl ExactSizeIterator<Item = Entry> + use<'a> {
+        entries(self.far.row(item))
     }
 
     /// What is bought with the item.

@@ -113,7 +113,7 @@ proptest! {
         let mut bytes = file();
         for (at, byte, early) in edits {
             // The head and the table are small and matter most.
-            let within = if early { 450.min(bytes.len()) } else { bytes.len() };
+            let within = if early { 480.min(bytes.len()) } else { bytes.len() };
             let at = at.index(within);
             bytes[at] = byte;
         }

@@ -10,7 +10,7 @@ use super::{
     top::{Scored, Top},
 };
 
-/// Entries of a list that the second hop goes on from, and takes of each.
+/// Entries of a list that the second hop goes on from, and takes of each, where the model has no list of that.
 const HOPS_MAX: usize = 10;
 
 /// What becomes of what the session has seen. The newest item is never shown.
@@ -84,6 +84,13 @@ fn by_lists(live: &Live<'_>, prepared: &Prepared, scratch: &mut Scratch) {
 /// What follows what follows the newest item, for items that little is known of.
 fn second_hop(live: &Live<'_>, prepared: &Prepared, item: u32, candidates: &mut Table<Candidate>) {
     let strength = prepared.hop(live.list_sum(item));
+    let far = live.model().far(item);
+    if far.len() > 0 {
+        for entry in far {
+            candidates.entry(entry.item).0.by_lists += strength * entry.weight;
+        }
+        return;
+    }
     for first in live.follow(item).take(HOPS_MAX) {
         let weight = strength * first.weight * live.share(first.item);
         for second in live.follow(first.item).take(HOPS_MAX).filter(|it| it.item != item) {
