@@ -47,6 +47,12 @@ impl Lists {
         let entry = |it: &Entry| [it.item.to_le_bytes(), it.weight.to_le_bytes()].concat();
         (numbers(self.ends.iter().copied()), self.entries.iter().flat_map(entry).collect())
     }
+
+    /// With weights that are about right.
+    pub(super) fn short_bytes(&self) -> (Vec<u8>, Vec<u8>) {
+        let short = |it: &Entry| it.short();
+        (numbers(self.ends.iter().copied()), self.entries.iter().flat_map(short).collect())
+    }
 }
 
 /// A sum over the sessions of one item.

@@ -227,12 +227,13 @@ fn parts(
         parts[all as usize] = those;
     };
     put_lists(Section::FollowEnds, Section::Follow, &follow);
-    put_lists(Section::FarEnds, Section::Far, &far::far(&follow, &norms, params.list_norm));
     put_lists(Section::AlikeEnds, Section::Alike, &alike);
     put_lists(Section::BoughtEnds, Section::Bought, &lists::bought(log, &postings));
     put_lists(Section::BasketEnds, Section::Basket, &lists::basket(log, &postings));
     let trending = trend::lists(log, catalogue.category, catalogue.categories.len());
     put_lists(Section::TrendEnds, Section::Trend, &trending);
+    let far = far::far(&follow, &norms, params.list_norm);
+    (parts[Section::FarEnds as usize], parts[Section::Far as usize]) = far.short_bytes();
     let kept = log.kept();
     let shift = (0..31).find(|it| kept >> it < log::AGE_BUCKETS).unwrap_or(31);
     let (returns, norm) = (log.returns().to_bits(), params.list_norm.to_bits());

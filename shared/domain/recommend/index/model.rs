@@ -64,6 +64,23 @@ pub(crate) struct Entry {
     pub(crate) weight: f32,
 }
 
+/// Exponent of the least weight that five bytes hold, as a float has it: two to the power of -24.
+const SHORT_MIN: u32 = 103 << 3;
+
+impl Entry {
+    /// In five bytes: the weight by its power of two, up to the seventh, and three bits more. It is read back within a
+    /// sixteenth.
+    pub(crate) fn short(self) -> [u8; 5] {
+        let [a, b, c, d] = self.item.to_le_bytes();
+        [a, b, c, d, (self.weight.to_bits() >> 20).saturating_sub(SHORT_MIN).min(255) as u8]
+    }
+
+    fn of_short([a, b, c, d, weight]: [u8; 5]) -> Entry {
+        let bits = (u32::from(weight) + SHORT_MIN) << 20 | 1 << 19;
+        Entry { item: u32::from_le_bytes([a, b, c, d]), weight: f32::from_bits(bits) }
+    }
+}
+
 /// Lists of variable length: where each ends, and all of them one after the other.
 #[derive(Clone, Copy, Debug)]
 struct Rows<'a, T> {
@@ -95,7 +112,7 @@ pub struct Model<'a> {
     sessions: Rows<'a, [u8; 4]>,
     ages: Words<'a>,
     follow: Rows<'a, [u8; 8]>,
-    far: Rows<'a, [u8; 8]>,
+    far: Rows<'a, [u8; 5]>,
     bought: Rows<'a, [u8; 8]>,
     basket: Rows<'a, [u8; 8]>,
     alike: Rows<'a, [u8; 8]>,
@@ -107,7 +124,7 @@ fn words(bytes: &[u8]) -> Words<'_> {
     bytes.as_chunks().0
 }
 
-fn entries(row: &[[u8; 8]]) -> impl ExactSizeIterator<Item = Entry> + '_ {
+fn entries(row: &[[u8; 8]]) -> impl Iterator<Item = Entry> + '_ {
     row.iter().map(|it| {
         let [a, b, c, d, w, x, y, z] = *it;
         Entry { item: u32::from_le_bytes([a, b, c, d]), weight: f32::from_le_bytes([w, x, y, z]) }
@@ -129,7 +146,7 @@ impl<'a> Model<'a> {
             sessions: numbers(Section::SessionEnds, Section::Sessions),
             ages: words(part(Section::Ages)),
             follow: lists(Section::FollowEnds, Section::Follow),
-            far: lists(Section::FarEnds, Section::Far),
+            far: Rows { ends: words(part(Section::FarEnds)), all: part(Section::Far).as_chunks().0 },
             bought: lists(Section::BoughtEnds, Section::Bought),
             basket: lists(Section::BasketEnds, Section::Basket),
             alike: lists(Section::AlikeEnds, Section::Alike),
@@ -291,7 +308,7 @@ impl<'a> Model<'a> {
 
     /// What follows what follows the item, heaviest first; nothing in a first-stage file.
     pub(crate) fn far(&self, item: u32) -> impl ExactSizeIterator<Item = Entry> + use<'a> {
-        entries(self.far.row(item))
+        self.far.row(item).iter().map(|it| Entry::of_short(*it))
     }
 
     /// What is bought with the item.
@@ -326,5 +343,23 @@ impl<'a> Model<'a> {
     /// A category by its number.
     pub fn category_name(&self, number: u32) -> &'a str {
         std::str::from_utf8(self.categories.row(number)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_of_five_bytes_is_read_back_within_a_sixteenth() {
+        for weight in [1e-7_f32, 0.003, 0.11, 0.999, 1.0, 1.5, 77.7, 255.0] {
+            let read = Entry::of_short(Entry { item: 0x0102_0304, weight }.short());
+            assert_eq!(read.item, 0x0102_0304);
+            assert!((read.weight / weight - 1.0).abs() <= 1.0 / 16.0, "{weight} {read:?}");
+        }
+        for (weight, within) in [(0.0, 0.0..1e-7), (1e9, 200.0..300.0), (f32::INFINITY, 200.0..300.0)] {
+            let read = Entry::of_short(Entry { item: 1, weight }.short());
+            assert!(within.contains(&read.weight), "{weight} {read:?}");
+        }
     }
 }
