@@ -192,6 +192,10 @@ pub(super) fn rank(
         };
         let mut score = it.by_sessions * rare(it.item) / most_sessions + params.lists * it.by_lists / most_lists;
         if params.popularity > 0.0 {
+            // Popularity is at most 1, and its power is slow to work out.
+            if it.seen == 0 && score + params.popularity < top.least() {
+                continue;
+            }
             score += params.popularity * live.model().heat(it.item).powf(params.popularity_power);
         }
         if it.seen > 0 {

@@ -26,12 +26,18 @@ impl<F: Fn(u32) -> u32> Top<F> {
 
     #[inline]
     pub(crate) fn offer(&mut self, it: Scored) {
-        if self.best.len() == self.limit && self.best.last().is_none_or(|last| last.score > it.score) {
+        if self.least() > it.score {
             return;
         }
         let place = self.best.partition_point(|other| self.before(other, &it));
         self.best.insert(place, it);
         self.best.truncate(self.limit);
+    }
+
+    /// What scores less is not kept.
+    #[inline]
+    pub(crate) fn least(&self) -> f32 {
+        self.best.last().filter(|_| self.best.len() == self.limit).map_or(f32::NEG_INFINITY, |it| it.score)
     }
 
     fn before(&self, one: &Scored, other: &Scored) -> bool {
