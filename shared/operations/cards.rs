@@ -45,6 +45,9 @@ const RENEWALS_MAX: usize = 2;
 const RENEWAL: Duration = Duration::from_secs(5);
 /// Products of a listing that are looked at to fill a list.
 const LISTED_MAX: usize = 60;
+/// Listings whose cards are kept, some 40 KB each, and for how long: to read them anew takes longer than all else.
+const LISTINGS_MAX: usize = 50;
+const LISTING_FRESH: Duration = Duration::from_secs(10);
 
 /// A product, ready to be shown.
 #[derive(Debug)]
@@ -103,6 +106,9 @@ struct Kept {
     lapses: Instant,
 }
 
+/// The first of a listing, until when they are good.
+type Listing = (Arc<[Arc<Card>]>, Instant);
+
 #[derive(Clone)]
 struct ByBytes;
 
@@ -122,6 +128,8 @@ pub struct Cards {
     fresh: Duration,
     kept: Arc<Cache<String, Kept, ByBytes>>,
     renewals: Arc<Semaphore>,
+    /// By category; empty is the whole shop.
+    listings: Arc<Cache<String, Listing>>,
 }
 
 impl Cards {
@@ -130,7 +138,8 @@ impl Cards {
         let usual = usize::try_from(KEPT_MAX_BYTES / USUAL_BYTES).unwrap_or_default();
         let kept = Arc::new(Cache::with_weighter(usual, KEPT_MAX_BYTES, ByBytes));
         let (shared, renewals) = (SharedAnswers::new(&ports.cache, fresh), Arc::new(Semaphore::new(RENEWALS_MAX)));
-        Cards { ports, catalogue, shared, fresh, kept, renewals }
+        let listings = Arc::new(Cache::new(LISTINGS_MAX));
+        Cards { ports, catalogue, shared, fresh, kept, renewals, listings }
     }
 
     /// The cards of these SKUs, in their order; `None` for what is not published, and for what was not read in time.
@@ -268,7 +277,21 @@ impl Cards {
     ///
     /// # Errors
     /// As the listing's.
-    pub async fn listed(&self, category: Option<&str>) -> Result<Vec<Arc<Card>>, ListProductsError> {
+    pub async fn listed(&self, category: Option<&str>) -> Result<Arc<[Arc<Card>]>, ListProductsError> {
+        let key = category.unwrap_or_default();
+        if let Some((cards, _)) = self.listings.get(key).filter(|it| Instant::now() < it.1) {
+            return Ok(cards);
+        }
+        let cards: Arc<[Arc<Card>]> = self.read_listed(category).await?.into();
+        // A category that is made up takes no place.
+        if !cards.is_empty() {
+            let until = Instant::now() + LISTING_FRESH.min(self.fresh);
+            self.listings.insert(key.to_owned(), (Arc::clone(&cards), until));
+        }
+        Ok(cards)
+    }
+
+    async fn read_listed(&self, category: Option<&str>) -> Result<Vec<Arc<Card>>, ListProductsError> {
         #[derive(Deserialize)]
         struct Listed {
             items: Vec<Box<RawValue>>,
