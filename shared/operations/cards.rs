@@ -3,7 +3,7 @@
 //!
 //! What must stay true: a card is shown for twice [`FRESH`] at most. One that is older than [`FRESH`] is shown while it is
 //! read anew behind the request, so that nobody waits for what was there a moment ago.
-use std::{hint::black_box, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -80,11 +80,6 @@ impl Card {
         card.json.serialize(serializer)
     }
 
-    /// Reads where its text begins.
-    fn touch(&self) -> u8 {
-        self.json.get().as_bytes().first().copied().unwrap_or_default()
-    }
-
     fn parse(json: Box<RawValue>) -> Result<Card, serde_json::Error> {
         let CardFacts { id, variants } = serde_json::from_str(json.get())?;
         let is_available = variants.iter().any(|it| it.availability != Availability::OutOfStock.name());
@@ -94,7 +89,15 @@ impl Card {
 }
 
 /// What no product has, or none that is published, has no card.
-type Found = Option<Arc<Card>>;
+pub type Found = Option<Arc<Card>>;
+
+/// Cards in the order in which they were asked for.
+pub struct Dealt {
+    /// `None` for what is not published, and for what was not read.
+    pub cards: Vec<Found>,
+    /// Why a card could not be read, if one could not.
+    pub failed: Option<StoreError>,
+}
 
 /// A card, or that there is none.
 #[derive(Clone)]
@@ -142,14 +145,11 @@ impl Cards {
         Cards { ports, catalogue, shared, fresh, kept, renewals, listings }
     }
 
-    /// The cards of these SKUs, in their order; `None` for what is not published, and for what was not read in time.
-    ///
-    /// # Errors
-    /// As the store's, if none at all was read.
-    pub async fn of(&self, skus: &[&str], until: Instant) -> Result<Vec<Found>, StoreError> {
+    /// The cards of these SKUs, in their order, as far as they can be read in time.
+    pub async fn of(&self, skus: &[&str], until: Instant) -> Dealt {
         let now = Instant::now();
         let mut cards = Vec::with_capacity(skus.len());
-        let (mut missing, mut due) = (Vec::new(), Vec::new());
+        let (mut missing, mut due, mut failed) = (Vec::new(), Vec::new(), None);
         for (at, sku) in skus.iter().enumerate() {
             let kept = self.kept.get(*sku).filter(|it| now < it.lapses);
             match &kept {
@@ -159,19 +159,14 @@ impl Cards {
             }
             cards.push(kept.and_then(|it| it.card));
         }
-        // Cards lie far from one another in memory. Touched all before any is looked at, they come at once.
-        black_box(cards.iter().flatten().fold(0, |all, card: &Arc<Card>| all ^ card.touch()));
         if !due.is_empty() {
             self.renew(due, now);
         }
         if !missing.is_empty() {
             self.take_shared(&mut missing, &mut cards).await;
-            self.take_stored(missing, &mut cards, until).await.or_else(|err| {
-                let is_nothing = cards.iter().all(Option::is_none);
-                if is_nothing { Err(err) } else { Ok(()) }
-            })?;
+            failed = self.take_stored(missing, &mut cards, until).await.err();
         }
-        Ok(cards)
+        Dealt { cards, failed }
     }
 
     /// Reads these anew behind the request, unless others keep the store busy with that.

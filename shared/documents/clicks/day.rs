@@ -1,10 +1,11 @@
 //! A day of clicks as it is kept for models: segments one after the other, each deflated, with its length before it.
 use std::io::{Read as _, Write as _};
 
+use bytes::Bytes;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use offpeak_domain::recommend::{Segment, SegmentError};
 
-use super::frames::{Cut, Frames, LENGTH_BYTES};
+use super::frames::{Cut, Frames, frame};
 
 /// Clicks of one segment.
 pub const SEGMENT_CLICKS: usize = 50_000;
@@ -26,13 +27,10 @@ pub enum BadDay {
 ///
 /// # Errors
 /// None that memory does not give.
-pub fn pack(segment: &Segment) -> std::io::Result<Vec<u8>> {
-    let mut packed = ZlibEncoder::new(vec![0; LENGTH_BYTES], Compression::fast());
+pub fn pack(segment: &Segment) -> std::io::Result<Bytes> {
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(&segment.bytes())?;
-    let mut bytes = packed.finish()?;
-    let length = u32::try_from(bytes.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
-    bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-    Ok(bytes)
+    Ok(frame(&packed.finish()?))
 }
 
 /// Takes bytes as they arrive and gives the segments that are whole.

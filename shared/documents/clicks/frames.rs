@@ -3,7 +3,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Bytes of one piece.
 const PIECE_MAX_BYTES: usize = 16 * 1024 * 1024;
-pub(super) const LENGTH_BYTES: usize = 4;
+const LENGTH_BYTES: usize = 4;
 
 /// Why what arrives is no sequence of pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

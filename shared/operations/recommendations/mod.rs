@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     Shop,
-    cards::Card,
+    cards::{Card, Dealt},
     clicks::{session_key, sessions},
 };
 use crate::shared::ports::{Ports, chain, documents::StoreError};
@@ -261,11 +261,7 @@ impl List {
     fn push(&mut self, card: &Arc<Card>, sku: Option<&str>, reason: impl Into<Why>) {
         let Some(sku) = sku.or(card.skus.first().map(String::as_str)) else { return };
         let is_there = || self.items.iter().any(|it| it.card.product == card.product);
-        let is_hidden = || match card.skus.len() {
-            // Its own, which is at hand already.
-            1 => self.hidden.iter().any(|it| it == sku),
-            _ => card.skus.iter().any(|it| self.hidden.contains(it)),
-        };
+        let is_hidden = || card.skus.iter().any(|it| self.hidden.contains(it));
         if self.is_full() || !card.is_available || is_there() || is_hidden() {
             return;
         }
@@ -280,10 +276,13 @@ impl List {
                 break;
             }
             let skus: Vec<&str> = wave.iter().map(|it| it.id).collect();
-            let cards = match shop.cards.of(&skus, until).await {
-                Ok(cards) => cards,
-                Err(err) => return self.stay_short(err),
-            };
+            let Dealt { cards, failed } = shop.cards.of(&skus, until).await;
+            if let Some(err) = failed {
+                self.is_whole = false;
+                if cards.iter().all(Option::is_none) {
+                    return self.stay_short(err);
+                }
+            }
             for (card, pick) in cards.iter().zip(wave) {
                 if let Some(card) = card {
                     self.push(card, Some(pick.id), pick.reason);

@@ -1,5 +1,6 @@
 //! Recommendations in the shop: the room, the models that a process finds and fetches, and how they are made.
 #[cfg(feature = "proof")]
+mod cards;
 mod first_stage;
 mod gate;
 mod models;

@@ -1,11 +1,8 @@
 //! The hybrid: sequence-aware nearest neighbours over recent sessions, lists of what follows what, what the session
 //! has seen, and popularity of late.
-use std::hint::black_box;
-
 use super::{
     super::index::Item,
     Live, Prepared, Scratch,
-    live::Steps,
     table::{Candidate, Neighbour, Table},
     top::{Scored, Top},
 };
@@ -137,11 +134,9 @@ fn nearest(prepared: &Prepared, scratch: &mut Scratch) {
 }
 
 fn by_sessions(live: &Live<'_>, prepared: &Prepared, scratch: &mut Scratch) {
-    // Sessions lie far from one another in memory. Touched all before any is looked at, they come at once.
-    let held: Vec<Steps<'_>> = scratch.nearest.iter().map(|it| live.session(it.session)).collect();
-    black_box(held.iter().fold(0, |all, it| all ^ it.touch()));
-    for (neighbour, items) in scratch.nearest.iter().zip(held) {
+    for neighbour in &scratch.nearest {
         let at = usize::from(neighbour.shared);
+        let items = live.session(neighbour.session);
         let Some(anchor) = scratch.context.get(at).and_then(|it| items.clone().rposition(|other| other == *it)) else {
             continue;
         };

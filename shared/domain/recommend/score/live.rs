@@ -144,12 +144,6 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Reads the end of the session, where it is looked at first.
-    #[inline]
-    pub(crate) fn touch(&self) -> u8 {
-        self.items.as_slice().last().map_or(0, |it| it[0])
-    }
-
     #[inline]
     fn number(&self, word: [u8; 4]) -> u32 {
         let item = u32::from_le_bytes(word);

@@ -132,14 +132,14 @@ async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, hours: Vec<Object
                 for click in clicks.clicks() {
                     segment.clicks.push(click);
                     if segment.clicks.len() == SEGMENT_CLICKS {
-                        upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?.into()).await?;
+                        upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?).await?;
                     }
                 }
             }
         }
     }
     keep_outcomes(ports.documents.as_ref(), day, outcomes.finish()).await?;
-    upload.write(pack(&segment).map_err(ClicksError::from)?.into()).await?;
+    upload.write(pack(&segment).map_err(ClicksError::from)?).await?;
     finish(upload).await
 }
 
