@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::{Cmd, Value};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{Link, PATIENCE, Shared, command, ms};
@@ -23,15 +23,10 @@ const NOTES_AT_ONCE: usize = 64;
 
 /// What nobody waits for.
 pub(super) enum Note {
-    Set {
-        key: String,
-        value: Bytes,
-        until: Instant,
-    },
+    /// This value was not sent.
+    Set { key: String },
     /// This counter has units that were not sent.
-    Count {
-        key: String,
-    },
+    Count { key: String },
 }
 
 /// Ends when the cache is dropped.
@@ -55,8 +50,9 @@ pub(super) async fn keep(shared: Arc<Shared>, mut notes: mpsc::Receiver<Note>) {
         }
         // What waited while nobody answered is old.
         while let Ok(note) = notes.try_recv() {
-            if let Note::Count { key } = note {
-                shared.tallies.keep_to_ourselves(&key);
+            match note {
+                Note::Set { key } => drop(shared.unsent.take(&key)),
+                Note::Count { key } => shared.tallies.keep_to_ourselves(&key),
             }
         }
     }
@@ -91,10 +87,7 @@ async fn send(shared: &Shared, link: &Link, batch: Vec<Note>) {
     let (mut parts, mut counted) = (Vec::new(), Vec::new());
     for note in batch {
         match note {
-            Note::Set { key, value, until } => {
-                let left = until.checked_duration_since(Instant::now()).filter(|it| !it.is_zero());
-                parts.extend(left.map(|left| set(&key, &value, left)));
-            }
+            Note::Set { key } => parts.extend(shared.unsent.take(&key).map(|(value, left)| set(&key, &value, left))),
             Note::Count { key } => {
                 if let Some((units, left)) = shared.tallies.take(&key) {
                     counted.push((parts.len(), key.clone(), units));

@@ -10,6 +10,7 @@ mod keeper;
 mod link;
 mod reach;
 mod tally;
+mod unsent;
 
 use std::{
     fmt,
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use redis::{Cmd, Value};
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 use self::{
@@ -35,6 +36,7 @@ use self::{
     keeper::Note,
     link::{Link, command},
     tally::Tallies,
+    unsent::Unsent,
 };
 use crate::shared::{
     adapters::managed_identity::managed_identity,
@@ -96,6 +98,7 @@ struct Shared {
     /// The link is gone.
     broken: Notify,
     tallies: Tallies,
+    unsent: Unsent,
 }
 
 impl RedisCache {
@@ -120,6 +123,7 @@ impl RedisCache {
             breaker: Breaker::default(),
             broken: Notify::new(),
             tallies: Tallies::default(),
+            unsent: Unsent::default(),
         };
         Ok(RedisCache {
             shared: Arc::new(shared),
@@ -213,10 +217,12 @@ impl Cache for RedisCache {
 
     fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), CacheError> {
         check_set(key, &value, ttl)?;
-        if self.link().is_some() {
-            let note = Note::Set { key: key.to_owned(), value, until: Instant::now() + ttl };
+        if self.link().is_some()
+            && self.shared.unsent.keep(key, value, ttl)
+            && self.notes.try_send(Note::Set { key: key.to_owned() }).is_err()
+        {
             // A full queue means that the cache is slow: then nothing is kept.
-            self.notes.try_send(note).ok();
+            self.shared.unsent.take(key);
         }
         Ok(())
     }
@@ -226,6 +232,7 @@ impl Cache for RedisCache {
         if keys.is_empty() {
             return Ok(());
         }
+        keys.iter().for_each(|key| drop(self.shared.unsent.take(key)));
         let parts = keys.iter().map(|key| vec![command("DEL", key)]).collect();
         self.ask(parts, PATIENCE).await.map(drop)
     }

@@ -55,6 +55,8 @@ struct Request {
     ask: Ask,
     /// The checkout's record as it was seen; the batch is refused if it is not so any more.
     earlier: Option<Seen<Hold>>,
+    /// Nobody looked at the record: a refusal may count what the checkout itself holds.
+    guessed: bool,
 }
 
 /// The checkout's record as it now is; `None` if there is none.
@@ -107,7 +109,7 @@ pub(super) async fn decide(
                 Some(earlier) => earlier,
                 None => stock::read_hold(documents, sku, checkout).await?,
             };
-            let request = Request { checkout, fence, ask: ask.clone(), earlier };
+            let request = Request { checkout, fence, ask: ask.clone(), earlier, guessed };
             match submit(ports, sku, request).await {
                 // What is held already by this checkout itself must not count against it.
                 Some(Reply::Done(Err(StockError::Refused(StockRefusal::Short { .. })))) if guessed => {}
@@ -294,11 +296,12 @@ impl Batch {
     /// What the other processes should know of what is now stored.
     async fn tell(&self, ports: &Ports, sku: &Sku, had_any: bool) {
         let has_any = is_any_left(&self.levels, self.now);
-        let is_short =
-            |result: &Result<_, StockError>| matches!(result, Err(StockError::Refused(StockRefusal::Short { .. })));
+        let is_short = |(waiting, result): &(Waiting, Result<_, StockError>)| {
+            !waiting.request.guessed && matches!(result, Err(StockError::Refused(StockRefusal::Short { .. })))
+        };
         if has_any && !had_any {
             sold_out::clear(ports, sku).await;
-        } else if !has_any && self.decided.iter().any(|(_, result)| is_short(result)) {
+        } else if !has_any && self.decided.iter().any(is_short) {
             sold_out::note(ports, sku);
         }
     }

@@ -97,6 +97,17 @@ async fn values(subject: &Subject) {
 
     subject.cache.delete(&["v:bytes".to_owned(), "v:none".to_owned()]).await.unwrap();
     assert_eq!((subject.get("v:bytes").await, subject.get("v:empty").await), (None, Some(Bytes::new())));
+
+    // What is forgotten before it was sent does not come after all: the next value of another key is there, it is not.
+    subject.cache.set("v:early", Bytes::from_static(b"soon forgotten"), LONG).unwrap();
+    subject.cache.delete(&["v:early".to_owned()]).await.unwrap();
+    subject.put("v:later", b"", LONG).await;
+    assert_eq!(subject.get("v:early").await, None);
+    for value in [b"one", b"two"] {
+        subject.cache.set("v:twice", Bytes::from_static(value), LONG).unwrap();
+    }
+    soon(|| async { subject.get("v:twice").await.is_some() }).await;
+    assert_eq!(subject.get("v:twice").await, Some("two".into()));
 }
 
 async fn limits(subject: &Subject) {
