@@ -16,7 +16,7 @@ use super::ask::Anyones;
 /// How long an answer that is nobody's own is given again.
 const KEPT: Duration = Duration::from_secs(10);
 /// Bytes of such answers, and of one as a rule.
-const KEPT_MAX_BYTES: u64 = 4 * 1024 * 1024;
+const KEPT_MAX_BYTES: u64 = 16 * 1024 * 1024;
 const USUAL_BYTES: u64 = 4 * 1024;
 /// What an entry takes beside its bytes.
 const ENTRY_BYTES: usize = 200;
@@ -90,30 +90,25 @@ impl Opened {
 }
 
 /// Why an item is shown, as it is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Why {
-    pub kind: &'static str,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Why<'r> {
+    pub(super) kind: &'static str,
     /// The SKU or the category that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
+    pub(super) of: Option<&'r str>,
 }
 
-impl Why {
-    pub(super) fn new(kind: &'static str, of: Option<&str>) -> Why {
-        Why { kind, of: of.map(str::to_owned) }
-    }
-}
-
-impl From<Reason<'_>> for Why {
-    fn from(reason: Reason<'_>) -> Why {
-        match reason {
-            Reason::SeenWith(of) => Why::new("seen_with", Some(of)),
-            Reason::BoughtWith(of) => Why::new("bought_with", Some(of)),
-            Reason::Like(of) => Why::new("like", Some(of)),
-            Reason::TrendingIn(of) => Why::new("trending_in", Some(of)),
-            Reason::Trending => Why::new("trending", None),
-            Reason::Seen => Why::new("seen", None),
-        }
+impl<'r> From<Reason<'r>> for Why<'r> {
+    fn from(reason: Reason<'r>) -> Why<'r> {
+        let (kind, of) = match reason {
+            Reason::SeenWith(of) => ("seen_with", Some(of)),
+            Reason::BoughtWith(of) => ("bought_with", Some(of)),
+            Reason::Like(of) => ("like", Some(of)),
+            Reason::TrendingIn(of) => ("trending_in", Some(of)),
+            Reason::Trending => ("trending", None),
+            Reason::Seen => ("seen", None),
+        };
+        Why { kind, of }
     }
 }
 

@@ -134,6 +134,9 @@ fn nearest(prepared: &Prepared, scratch: &mut Scratch) {
 }
 
 fn by_sessions(live: &Live<'_>, prepared: &Prepared, scratch: &mut Scratch) {
+    // They lie far apart. Asked for together, with nothing between that depends on what is found, they come together.
+    let touched = scratch.nearest.iter().filter_map(|it| live.session(it.session).next());
+    std::hint::black_box(touched.fold(0, u32::wrapping_add));
     for neighbour in &scratch.nearest {
         let at = usize::from(neighbour.shared);
         let items = live.session(neighbour.session);
@@ -165,15 +168,14 @@ pub(super) fn rank(
     scratch: &mut Scratch,
 ) -> Vec<Scored> {
     let params = &prepared.params;
-    let candidates = scratch.candidates.entries();
-    let rare = |item: u32| prepared.candidate_rarity(live.count(item));
     let (mut most_sessions, mut most_lists) = (f32::MIN_POSITIVE, f32::MIN_POSITIVE);
-    for it in candidates.iter().filter(|it| it.seen != 1) {
-        most_sessions = most_sessions.max(it.by_sessions * rare(it.item));
+    for it in scratch.candidates.entries_mut().iter_mut().filter(|it| it.seen != 1) {
+        it.by_sessions *= prepared.candidate_rarity(live.count(it.item));
+        most_sessions = most_sessions.max(it.by_sessions);
         most_lists = most_lists.max(it.by_lists);
     }
     let mut top = Top::new(limit, |item| live.recency(item));
-    for it in candidates {
+    for it in scratch.candidates.entries() {
         let bonus = match it.seen {
             0 if seen == Seen::Only => continue,
             0 => 0.0,
@@ -185,7 +187,7 @@ pub(super) fn rank(
                 scratch.returns * times * bonus
             }
         };
-        let mut score = it.by_sessions * rare(it.item) / most_sessions + params.lists * it.by_lists / most_lists;
+        let mut score = it.by_sessions / most_sessions + params.lists * it.by_lists / most_lists;
         if params.popularity > 0.0 {
             // Popularity is at most 1, and its power is slow to work out.
             if it.seen == 0 && score + params.popularity < top.least() {

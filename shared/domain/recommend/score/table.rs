@@ -108,6 +108,10 @@ impl<T: Slot> Table<T> {
         &self.entries
     }
 
+    pub(crate) fn entries_mut(&mut self) -> &mut [T] {
+        &mut self.entries
+    }
+
     fn grow(&mut self) {
         let size = (self.places.len() * 2).max(PLACES_MIN);
         self.places.clear();

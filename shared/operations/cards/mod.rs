@@ -3,6 +3,8 @@
 //!
 //! What must stay true: a card is shown for twice [`FRESH`] at most. One that is older than [`FRESH`] is shown while it is
 //! read anew behind the request, so that nobody waits for what was there a moment ago.
+mod shelf;
+
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -11,14 +13,16 @@ use offpeak_domain::{
     catalogue::{Availability, id::ProductId},
     sku::Sku,
 };
-use quick_cache::{Weighter, sync::Cache};
-use serde::{Deserialize, Serialize, Serializer};
+use quick_cache::sync::Cache;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until, timeout},
 };
 
+pub use self::shelf::{Found, Mark};
+use self::shelf::{Kept, Marks, Shelf};
 use super::{
     list_products::{ListProducts, ListProductsError},
     offers::Catalogue,
@@ -33,10 +37,9 @@ use crate::shared::{
 /// How long a card is good, up to a quarter less: reading one takes two documents, and a shop shows thousands of them.
 pub const FRESH: Duration = Duration::from_secs(30);
 /// Bytes of cards that one process keeps.
-const KEPT_MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// What an entry takes beside its bytes, and all of one as a rule.
-const ENTRY_BYTES: usize = 300;
-const USUAL_BYTES: u64 = 1024;
+const KEPT_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// SKUs whose cards are read in the store at once.
+const READING_MAX: usize = 4_096;
 /// Reads in flight for one request.
 const READS_MAX: usize = 16;
 /// Requests behind which cards are read anew, at once.
@@ -53,10 +56,15 @@ const LISTING_FRESH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Card {
     pub product: ProductId,
-    pub skus: Box<[String]>,
+    /// Of its first variant.
+    pub sku: Box<str>,
+    mark: Mark,
+    /// Of its other variants.
+    others: Box<[Mark]>,
     /// Whether a unit of any variant can be had.
     pub is_available: bool,
-    json: Box<RawValue>,
+    /// As in lists.
+    pub json: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -72,24 +80,27 @@ struct VariantFacts {
 }
 
 impl Card {
-    /// As in lists.
-    ///
-    /// # Errors
-    /// The serialiser's.
-    pub fn show<S: Serializer>(card: &Arc<Card>, serializer: S) -> Result<S::Ok, S::Error> {
-        card.json.serialize(serializer)
+    /// What it takes beside its fields.
+    fn bytes(&self) -> usize {
+        self.json.get().len() + self.sku.len() + size_of_val(&*self.others)
     }
 
-    fn parse(json: Box<RawValue>) -> Result<Card, serde_json::Error> {
+    /// The marks of all its variants.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        std::iter::once(self.mark).chain(self.others.iter().copied())
+    }
+
+    fn parse(json: Box<RawValue>, marks: &Marks) -> Result<Card, serde_json::Error> {
         let CardFacts { id, variants } = serde_json::from_str(json.get())?;
         let is_available = variants.iter().any(|it| it.availability != Availability::OutOfStock.name());
         let product = ProductId::parse(&id).map_err(serde::de::Error::custom)?;
-        Ok(Card { product, skus: variants.into_iter().map(|it| it.sku).collect(), is_available, json })
+        let mut variants = variants.into_iter().map(|it| it.sku);
+        // One without variants is never available.
+        let first = variants.next().unwrap_or_default();
+        let (mark, others) = (marks.of(&first), variants.map(|it| marks.of(&it)).collect());
+        Ok(Card { product, sku: first.into(), mark, others, is_available, json })
     }
 }
-
-/// What no product has, or none that is published, has no card.
-pub type Found = Option<Arc<Card>>;
 
 /// Cards in the order in which they were asked for.
 pub struct Dealt {
@@ -99,28 +110,8 @@ pub struct Dealt {
     pub failed: Option<StoreError>,
 }
 
-/// A card, or that there is none.
-#[derive(Clone)]
-struct Kept {
-    card: Found,
-    /// From then on it is read anew.
-    due: Instant,
-    /// From then on it is not shown.
-    lapses: Instant,
-}
-
 /// The first of a listing, until when they are good.
 type Listing = (Arc<[Arc<Card>]>, Instant);
-
-#[derive(Clone)]
-struct ByBytes;
-
-impl Weighter<String, Kept> for ByBytes {
-    fn weight(&self, sku: &String, kept: &Kept) -> u64 {
-        let bytes = kept.card.as_ref().map_or(0, |it| it.json.get().len());
-        (sku.len() + bytes + ENTRY_BYTES) as u64
-    }
-}
 
 /// Cheap to clone; all clones share what is kept.
 #[derive(Clone)]
@@ -129,7 +120,10 @@ pub struct Cards {
     catalogue: Catalogue,
     shared: SharedAnswers,
     fresh: Duration,
-    kept: Arc<Cache<String, Kept, ByBytes>>,
+    marks: Marks,
+    shelf: Arc<Shelf>,
+    /// What is being read in the store.
+    reading: Arc<Cache<Mark, Found>>,
     renewals: Arc<Semaphore>,
     /// By category; empty is the whole shop.
     listings: Arc<Cache<String, Listing>>,
@@ -138,11 +132,22 @@ pub struct Cards {
 impl Cards {
     /// Good for so long; zero: nothing is kept.
     pub fn new(ports: Ports, catalogue: Catalogue, fresh: Duration) -> Cards {
-        let usual = usize::try_from(KEPT_MAX_BYTES / USUAL_BYTES).unwrap_or_default();
-        let kept = Arc::new(Cache::with_weighter(usual, KEPT_MAX_BYTES, ByBytes));
-        let (shared, renewals) = (SharedAnswers::new(&ports.cache, fresh), Arc::new(Semaphore::new(RENEWALS_MAX)));
-        let listings = Arc::new(Cache::new(LISTINGS_MAX));
-        Cards { ports, catalogue, shared, fresh, kept, renewals, listings }
+        Cards {
+            shared: SharedAnswers::new(&ports.cache, fresh),
+            ports,
+            catalogue,
+            fresh,
+            marks: Marks::default(),
+            shelf: Arc::new(Shelf::new(KEPT_MAX_BYTES)),
+            reading: Arc::new(Cache::new(READING_MAX)),
+            renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
+            listings: Arc::new(Cache::new(LISTINGS_MAX)),
+        }
+    }
+
+    /// What cards bear of this SKU.
+    pub fn mark(&self, sku: &str) -> Mark {
+        self.marks.of(sku)
     }
 
     /// The cards of these SKUs, in their order, as far as they can be read in time.
@@ -150,8 +155,8 @@ impl Cards {
         let now = Instant::now();
         let mut cards = Vec::with_capacity(skus.len());
         let (mut missing, mut due, mut failed) = (Vec::new(), Vec::new(), None);
-        for (at, sku) in skus.iter().enumerate() {
-            let kept = self.kept.get(*sku).filter(|it| now < it.lapses);
+        let marks: Vec<Mark> = skus.iter().map(|sku| self.mark(sku)).collect();
+        for (at, (sku, kept)) in skus.iter().zip(self.shelf.find(&marks, now)).enumerate() {
             match &kept {
                 Some(kept) if now < kept.due => {}
                 Some(kept) => due.push((*sku, kept.clone())),
@@ -175,7 +180,7 @@ impl Cards {
         let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned() else { return };
         for (sku, kept) in &due {
             // Others need not ask for it meanwhile.
-            self.kept.insert((*sku).to_owned(), Kept { due: now + RENEWAL, ..kept.clone() });
+            self.shelf.put(self.mark(sku), Kept { due: now + RENEWAL, ..kept.clone() }, now);
         }
         let skus = due.iter().filter_map(|it| Sku::parse(it.0).ok());
         let (mut due, mut cards): (Vec<_>, Vec<_>) = skus.enumerate().map(|it| (it, None)).unzip();
@@ -194,10 +199,10 @@ impl Cards {
         let answers = self.shared.find_all(&keys).await;
         let mut answers = answers.into_iter().chain(std::iter::repeat_with(|| None));
         missing.retain(|(at, sku)| {
-            let answer = answers.next().flatten().and_then(|it| Some((parse(&it.value).ok()?, it.left)));
+            let answer = answers.next().flatten().and_then(|it| Some((self.parse(&it.value).ok()?, it.left)));
             let Some((card, left)) = answer else { return true };
             cards[*at].clone_from(&card);
-            self.kept.insert(sku.to_string(), self.good_for(card, left));
+            self.put(sku, card, left);
             false
         });
     }
@@ -223,35 +228,45 @@ impl Cards {
 
     /// Of many who want the same one at once, one reads it.
     async fn read(&self, sku: &Sku) -> Result<Found, StoreError> {
-        let now = Instant::now();
-        self.kept.remove_if(sku.as_str(), |kept| kept.lapses <= now);
-        match self.kept.get_value_or_guard_async(sku.as_str()).await {
-            Ok(kept) => Ok(kept.card),
+        let mark = self.mark(sku.as_str());
+        match self.reading.get_value_or_guard_async(&mark).await {
+            Ok(card) => Ok(card),
             Err(place) => {
-                let kept = self.read_stored(sku).await?;
-                // Who put one there meanwhile has read it as late.
-                place.insert(kept.clone()).ok();
-                Ok(kept.card)
+                let card = self.read_stored(sku).await?;
+                // Whoever asks from now on finds it on the shelf.
+                place.insert(card.clone()).ok();
+                self.reading.remove(&mark);
+                Ok(card)
             }
         }
     }
 
     async fn read_anew(&self, sku: Sku) {
-        match self.read_stored(&sku).await {
-            Ok(kept) => self.kept.insert(sku.to_string(), kept),
-            Err(err) => tracing::debug!(error = %chain(&err), "A card is not read anew."),
+        if let Err(err) = self.read_stored(&sku).await {
+            tracing::debug!(error = %chain(&err), "A card is not read anew.");
         }
     }
 
-    async fn read_stored(&self, sku: &Sku) -> Result<Kept, StoreError> {
+    /// Reads it for everyone.
+    async fn read_stored(&self, sku: &Sku) -> Result<Found, StoreError> {
         let json = self.read_json(sku).await?;
-        let card = parse(&json).map_err(|err| StoreError::Refused(err.to_string()))?;
-        Ok(self.good_for(card, self.shared.keep(&key(sku), json)))
+        let card = self.parse(&json).map_err(|err| StoreError::Refused(err.to_string()))?;
+        self.put(sku, card.clone(), self.shared.keep(&key(sku), json));
+        Ok(card)
     }
 
-    fn good_for(&self, card: Found, left: Duration) -> Kept {
-        let due = Instant::now() + left;
-        Kept { card, due, lapses: due + self.fresh }
+    fn put(&self, sku: &Sku, card: Found, left: Duration) {
+        let now = Instant::now();
+        let due = now + left;
+        self.shelf.put(self.mark(sku.as_str()), Kept { card, due, lapses: due + self.fresh }, now);
+    }
+
+    fn parse(&self, json: &[u8]) -> Result<Found, serde_json::Error> {
+        if json.is_empty() {
+            return Ok(None);
+        }
+        let card = serde_json::from_slice::<Box<RawValue>>(json).and_then(|it| Card::parse(it, &self.marks))?;
+        Ok(Some(Arc::new(card)))
     }
 
     /// Empty for what has no card.
@@ -296,19 +311,12 @@ impl Cards {
         let json = self.catalogue.list(&asked).await?;
         let unreadable = |err: serde_json::Error| StoreError::Refused(err.to_string());
         let Listed { items } = serde_json::from_slice(&json).map_err(unreadable)?;
-        let cards: Result<Vec<Arc<Card>>, _> = items.into_iter().map(|it| Card::parse(it).map(Arc::new)).collect();
+        let cards: Result<Vec<Arc<Card>>, _> =
+            items.into_iter().map(|it| Card::parse(it, &self.marks).map(Arc::new)).collect();
         Ok(cards.map_err(unreadable)?)
     }
 }
 
 fn key(sku: &Sku) -> String {
     format!("card/1:{sku}")
-}
-
-fn parse(json: &[u8]) -> Result<Found, serde_json::Error> {
-    if json.is_empty() {
-        return Ok(None);
-    }
-    let card = serde_json::from_slice::<Box<RawValue>>(json).and_then(Card::parse)?;
-    Ok(Some(Arc::new(card)))
 }
