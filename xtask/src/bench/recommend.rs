@@ -1,5 +1,6 @@
 //! `GET /recommendations` on the handler: beside a server that does nothing but send such an answer, and from the start of
-//! a process to its first one. Each request is of another session that the model has not seen.
+//! a process to its first one. Each request is of another session that the model has not seen, or about the item that one
+//! has before it.
 use std::{
     fmt::Write as _,
     fs,
@@ -22,16 +23,21 @@ const CATEGORY: usize = 50;
 pub(super) const FIRST: &str = "/api/v1/recommendations?surface=next&seen=item-000017,item-000003";
 /// Where bare warp sends its answer.
 const BARE: &str = "/api/v1/products/any";
-/// One line of the file after the other; each is what a session has seen.
+/// One line of the file after the other; each is what a session has seen, newest last.
 const SCRIPT: &str = "local n, requests = 0, {}
 for seen in io.lines('ASKED') do
-  requests[#requests + 1] = wrk.format('GET', '/api/v1/recommendations?surface=next&seen=' .. seen)
+  requests[#requests + 1] = wrk.format('GET', '/api/v1/recommendations?' .. QUESTION)
 end
 request = function()
   n = n % #requests + 1
   return requests[n]
 end
 ";
+/// What a session is shown next.
+const OF_SESSION: &str = "'surface=next&seen=' .. seen";
+/// What is shown around a product, whoever looks at it.
+const OF_ITEM: &str =
+    "'surface=' .. (#requests % 2 == 0 and 'similar' or 'together') .. '&sku=' .. seen:match('[^,]*$')";
 
 pub(super) fn measure(
     programs: &Programs,
@@ -95,26 +101,38 @@ fn rates(programs: &Programs, data: &Path, asked: &Path, effort: Effort, table: 
     let bare = Server::start(&programs.bare_warp, BARE, |command, port| {
         command.arg(port.to_string()).arg(&recorded);
     })?;
-    let script: PathBuf = data.join("sessions.lua");
-    fs::write(&script, SCRIPT.replace("ASKED", &asked.to_string_lossy())).map_err(Failure::file("write", &script))?;
-    let asked = Asked { path: FIRST, script: Some(&script) };
-    let (mut ours, mut by_warp) = (Record::default(), Record::default());
+    let script = |name: &str, question: &str| -> Result<PathBuf, Failure> {
+        let text = SCRIPT.replace("ASKED", &asked.to_string_lossy()).replace("QUESTION", question);
+        let path = data.join(name);
+        fs::write(&path, text).map_err(Failure::file("write", &path))?;
+        Ok(path)
+    };
+    let (of_session, of_item) = (script("session.lua", OF_SESSION)?, script("item.lua", OF_ITEM)?);
+    let asked = |script| Asked { path: FIRST, script: Some(script) };
+    let (mut sessions, mut items, mut by_warp) = (Record::default(), Record::default(), Record::default());
     for round in 0..=effort.rounds {
-        ours.add(&handler.server, asked, effort.round_s, round > 0)?;
+        sessions.add(&handler.server, asked(&of_session), effort.round_s, round > 0)?;
         by_warp.add(&bare, Asked { path: BARE, script: None }, effort.round_s, round > 0)?;
+        items.add(&handler.server, asked(&of_item), effort.round_s, round > 0)?;
     }
-    let (target, none) = (Wanted::AtLeast(500), Wanted::Nothing);
-    table.promised("recommend: of bare warp's rate", pairs(&ours.rates, &by_warp.rates), Unit::Ratio, target, none);
-    let by_cost = pairs(&by_warp.costs_ns, &ours.costs_ns);
-    table.shown("recommend: the same by processor time", by_cost, Unit::Ratio);
-    table.shown("recommend: requests per second on one core", median(ours.rates), Unit::PerSecond);
-    for (what, costs) in [("handler", ours.costs_ns), ("bare warp", by_warp.costs_ns)] {
-        table.shown(&format!("recommend: processor time per request, {what}"), median(costs), Unit::Microseconds);
-    }
+    rows("recommend, next of a session", &sessions, &by_warp, table);
+    rows("recommend, around an item", &items, &by_warp, table);
+    let what = "recommend: processor time per request, bare warp";
+    table.shown(what, median(by_warp.costs_ns), Unit::Microseconds);
     for connections in ["16", "64"] {
-        let took = p99(&handler.server.url(FIRST), &script, connections, effort.round_s)?;
-        let what = format!("recommend: 99 of 100 take no longer than, {connections} connections");
+        let took = p99(&handler.server.url(FIRST), &of_session, connections, effort.round_s)?;
+        let what = format!("recommend, next of a session: 99 of 100 take no longer than, {connections} connections");
         table.shown(&what, took, Unit::Milliseconds);
     }
     Ok(())
+}
+
+fn rows(what: &str, ours: &Record, by_warp: &Record, table: &mut Table) {
+    let (target, none) = (Wanted::AtLeast(500), Wanted::Nothing);
+    let by_rate = pairs(&ours.rates, &by_warp.rates);
+    table.promised(&format!("{what}: of bare warp's rate"), by_rate, Unit::Ratio, target, none);
+    let by_cost = pairs(&by_warp.costs_ns, &ours.costs_ns);
+    table.shown(&format!("{what}: the same by processor time"), by_cost, Unit::Ratio);
+    table.shown(&format!("{what}: requests per second on one core"), median(ours.rates.clone()), Unit::PerSecond);
+    table.shown(&format!("{what}: processor time per request"), median(ours.costs_ns.clone()), Unit::Microseconds);
 }
