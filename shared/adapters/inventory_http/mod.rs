@@ -18,8 +18,8 @@ use crate::shared::ports::{
 /// How long the feed may stay silent, before it answers and between two pieces of it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long the whole feed may take.
-pub const WHOLE: Duration = Duration::from_secs(120);
+/// How long the whole feed may take: an invocation has 100 s, and what it says is to be stored in the same one.
+pub const WHOLE: Duration = Duration::from_secs(50);
 
 pub struct InventoryHttp {
     client: HttpClient,

@@ -37,8 +37,8 @@ pub use lines::NoColumns;
 const SOURCE: &str = "inventory-feed";
 /// Changes in flight.
 const WRITES_MAX: usize = 8;
-/// After so long a pull leaves the rest to the next.
-const BUDGET: Duration = Duration::from_secs(240);
+/// After so long a pull leaves the rest to the next: an invocation has 100 s, and the last changes must end in it.
+const BUDGET: Duration = Duration::from_secs(80);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
@@ -102,6 +102,7 @@ async fn pull(
     sync: InventorySync,
     seen: Option<ETag>,
 ) -> Result<Synced, SyncError> {
+    let until = Instant::now() + BUDGET;
     let approved = sync.state == SyncState::Held && sync.approved.as_deref() == Some(sync.fingerprint.as_str());
     let settled = matches!(sync.state, SyncState::Applied | SyncState::Held) && !approved;
     let known = sync.etag.as_deref().filter(|_| settled);
@@ -133,13 +134,18 @@ async fn pull(
     let version = if goes_on { sync.version } else { sync.version + 1 };
     let next = InventorySync { version, state: SyncState::Applying, ..next };
     let seen = write_sync(shop.ports.documents.as_ref(), &next, seen.as_ref()).await?;
-    apply(shop, plan, Seen { value: next, etag: seen }, now).await
+    apply(shop, plan, Seen { value: next, etag: seen }, now, until).await
 }
 
-async fn apply(shop: &Shop, plan: Plan, begun: Seen<InventorySync>, now: OffsetDateTime) -> Result<Synced, SyncError> {
+async fn apply(
+    shop: &Shop,
+    plan: Plan,
+    begun: Seen<InventorySync>,
+    now: OffsetDateTime,
+    until: Instant,
+) -> Result<Synced, SyncError> {
     let Plan { changes, mut report, .. } = plan;
     let version = begun.value.version;
-    let until = Instant::now() + BUDGET;
     let work: Vec<_> = changes.iter().map(|row| change(shop, row, version, now, until)).collect();
     let done: Vec<bool> = stream::iter(work).buffer_unordered(WRITES_MAX).collect().await;
     report.failed = u64::try_from(done.iter().filter(|done| !**done).count()).unwrap_or(u64::MAX);

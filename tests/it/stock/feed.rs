@@ -1,6 +1,8 @@
 //! An inventory feed pulled from a small server that behaves, and misbehaves, as the test says.
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use offpeak::shared::{
     adapters::{http_client::HttpClient, inventory_http::InventoryHttp},
     documents::settings::{STORE, put_settings, read_settings},
@@ -8,7 +10,10 @@ use offpeak::shared::{
         Shop, stock,
         sync_inventory::{SyncError, SyncState, Synced, approve_sync, last_sync, sync_inventory},
     },
-    ports::{documents::Container, inventory::FeedError},
+    ports::{
+        documents::Container,
+        inventory::{Feed, FeedBody, FeedError, FeedFormat, Fetched, InventoryFeed},
+    },
 };
 use offpeak_domain::{
     ids::CheckoutId,
@@ -20,6 +25,7 @@ use tokio::{
     net::TcpListener,
     sync::Mutex,
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use super::shelf::{checkout, shop};
@@ -253,4 +259,41 @@ async fn a_pull_that_is_interrupted_is_finished_by_the_next() {
         assert_eq!(on_hand(&shop).await, [8, 9, 8, 9, 8, 7, 7, 7, 7, 7], "{writes}");
         assert_eq!(last_sync(&shop).await.unwrap().unwrap().value.state, SyncState::Applied, "{writes}");
     }
+}
+
+/// Takes its time with each of two pieces.
+#[derive(Clone)]
+struct Drip(Vec<Bytes>, Duration);
+
+#[async_trait]
+impl FeedBody for Drip {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, FeedError> {
+        sleep(self.1).await;
+        Ok(self.0.pop())
+    }
+}
+
+#[async_trait]
+impl InventoryFeed for Drip {
+    async fn fetch(&self, _: Option<&str>) -> Result<Fetched, FeedError> {
+        let feed = Feed { etag: None, format: FeedFormat::Csv, body: Box::new(self.clone()) };
+        Ok(Fetched::New(feed))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_takes_long_ends_before_its_invocation_does_and_the_next_goes_on() {
+    let shop = ten().await;
+    let began = Instant::now();
+    let pieces = ["S1,9\n", "sku,onHand\nS0,9\n"].map(Bytes::from).to_vec();
+    let Synced::Interrupted(report) =
+        sync_inventory(&shop, &Drip(pieces.clone(), Duration::from_secs(30))).await.unwrap()
+    else {
+        panic!("there was no time left")
+    };
+    assert_eq!((report.changed, report.failed), (2, 2));
+    assert!(began.elapsed() < Duration::from_secs(100), "{:?}", began.elapsed());
+    let done = sync_inventory(&shop, &Drip(pieces, Duration::from_secs(5))).await.unwrap();
+    assert!(matches!(done, Synced::Applied(_)), "{done:?}");
+    assert_eq!(on_hand(&shop).await[..3], [9, 9, 7]);
 }
