@@ -14,8 +14,9 @@ use super::Card;
 
 /// What an entry takes beside its text.
 const ENTRY_BYTES: usize = 300;
-/// Where there is too much, this part of all goes, whichever it is: a dozen cards are read anew sooner than kept in order.
-const PART: u128 = 8;
+/// Where there is too much, an eighth of all goes, another one each time: to know which were asked for least would make
+/// every look-up dearer than reading those anew is.
+const PARTS: u8 = 8;
 
 /// A SKU in 128 bits: to compare two takes no look at text that lies far away. Another in each process.
 pub type Mark = u128;
@@ -76,7 +77,7 @@ struct Places {
     by_mark: HashMap<Mark, Kept, BuildHasherDefault<ByMark>>,
     bytes: usize,
     /// Which part goes next.
-    turn: u128,
+    turn: u8,
 }
 
 impl Shelf {
@@ -97,13 +98,15 @@ impl Shelf {
         if let Some(before) = places.by_mark.insert(mark, kept) {
             places.bytes -= before.bytes();
         }
-        if places.bytes > self.most {
-            places.keep(|_, it| now < it.lapses);
+        if places.bytes <= self.most {
+            return;
         }
-        if places.bytes > self.most {
+        places.keep(|_, it| now < it.lapses);
+        // Else the next one would have to look through all again.
+        if places.bytes > self.most - self.most / usize::from(PARTS) {
             let turn = places.turn;
-            places.turn = (turn + 1) % PART;
-            places.keep(|mark, _| mark % PART != turn);
+            places.turn = (turn + 1) % PARTS;
+            places.keep(|mark, _| mark % u128::from(PARTS) != u128::from(turn));
         }
     }
 }

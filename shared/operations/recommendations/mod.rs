@@ -54,10 +54,6 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 const DEADLINE: Duration = Duration::from_millis(400);
 /// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
 const READY_PATIENCE: Duration = Duration::from_millis(200);
-/// Most picks are good. Where too few of them can be had, the model is asked for as many as it gives.
-fn picks_for(limit: usize) -> usize {
-    limit + limit.div_ceil(2)
-}
 
 /// What a list of a dozen takes as JSON.
 const ANSWER_BYTES: usize = 8 * 1024;
@@ -186,6 +182,11 @@ pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Bytes, RecommendE
     Ok(answer)
 }
 
+/// Items that the model is asked for at first: most of them can be had.
+fn picks_for(limit: usize) -> usize {
+    limit + limit.div_ceil(2)
+}
+
 /// The list as JSON, and whether nothing is missing that the store did not give.
 async fn list(
     shop: &Shop,
@@ -195,6 +196,7 @@ async fn list(
     until: Instant,
 ) -> Result<(Bytes, bool), RecommendError> {
     let mut list = List::new(&shop.cards, asked, session);
+    // Where too few of them can be had, the model is asked for as many as it gives.
     for limit in [picks_for(asked.limit), PICKS_MAX] {
         let picks = serving.map(|it| it.picks(&question(asked, session, limit))).unwrap_or_default();
         list.show(shop, &picks, until).await?;

@@ -31,6 +31,7 @@ impl Slot for Neighbour {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) item: u32,
+    /// Times the item's rarity, once all are gathered.
     pub(crate) by_sessions: f32,
     pub(crate) by_lists: f32,
     /// Position in the context of the item that brought it in first.
