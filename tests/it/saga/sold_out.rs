@@ -1,7 +1,8 @@
 //! A SKU that is known as sold out is refused before anything is written, for a second at most; processes tell each
 //! other through a real Redis server, also that there is something again.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use offpeak::shared::{
     adapters::redis_cache::RedisCache,
     operations::{
@@ -11,6 +12,8 @@ use offpeak::shared::{
     },
     ports::{Ports, cache::Cache as _},
 };
+use offpeak_domain::{ids::CheckoutId, stock::Allocation};
+use ulid::Ulid;
 
 use super::{
     acts::{call, settle},
@@ -140,6 +143,21 @@ async fn what_a_buyer_gives_back_is_sold_at_once() {
         soon(|| async { !is_told(&world, &cache).await }).await;
     }
     panic!("it still counted as sold out");
+}
+
+#[tokio::test]
+async fn keeping_what_one_holds_tells_nobody_that_it_is_sold_out() {
+    let (world, redis) = (World::new(Planted::Nothing, 5, "5.00").await, Redis::start());
+    let (one, cache) = process(&world, &Effects::all_well(), &redis).await;
+    let (sku, checkout) = (world.sku('A'), CheckoutId::new(Ulid::from_parts(1_800_000_000_000, 1)));
+    let until = one.ports.clock.now() + Duration::from_secs(600);
+    for _ in 0..2 {
+        stock::hold(&one.ports, &sku, checkout, 5, 1, until, &Allocation::default()).await.unwrap();
+    }
+    // What the process told before this is there, if it told anything.
+    cache.set("later", Bytes::from_static(b"1"), SOLD_OUT_FOR).unwrap();
+    soon(|| async { cache.get(&["later".to_owned()]).await.unwrap()[0].is_some() }).await;
+    assert!(!is_told(&world, &cache).await);
 }
 
 #[tokio::test]
