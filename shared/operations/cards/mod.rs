@@ -36,8 +36,6 @@ use crate::shared::{
 
 /// How long a card is good, up to a quarter less: reading one takes two documents, and a shop shows thousands of them.
 pub const FRESH: Duration = Duration::from_secs(30);
-/// Bytes of cards that one process keeps.
-const KEPT_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// SKUs whose cards are read in the store at once.
 const READING_MAX: usize = 4_096;
 /// Reads in flight for one request.
@@ -138,7 +136,7 @@ impl Cards {
             catalogue,
             fresh,
             marks: Marks::default(),
-            shelf: Arc::new(Shelf::new(KEPT_MAX_BYTES)),
+            shelf: Arc::new(Shelf::new()),
             reading: Arc::new(Cache::new(READING_MAX)),
             renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
             listings: Arc::new(Cache::new(LISTINGS_MAX)),
@@ -180,7 +178,7 @@ impl Cards {
         let Ok(permit) = Arc::clone(&self.renewals).try_acquire_owned() else { return };
         for (sku, kept) in &due {
             // Others need not ask for it meanwhile.
-            self.shelf.put(self.mark(sku), Kept { due: now + RENEWAL, ..kept.clone() }, now);
+            self.shelf.put(self.mark(sku), Kept { due: now + RENEWAL, ..kept.clone() });
         }
         let skus = due.iter().filter_map(|it| Sku::parse(it.0).ok());
         let (mut due, mut cards): (Vec<_>, Vec<_>) = skus.enumerate().map(|it| (it, None)).unzip();
@@ -256,9 +254,8 @@ impl Cards {
     }
 
     fn put(&self, sku: &Sku, card: Found, left: Duration) {
-        let now = Instant::now();
-        let due = now + left;
-        self.shelf.put(self.mark(sku.as_str()), Kept { card, due, lapses: due + self.fresh }, now);
+        let due = Instant::now() + left;
+        self.shelf.put(self.mark(sku.as_str()), Kept { card, due, lapses: due + self.fresh });
     }
 
     fn parse(&self, json: &[u8]) -> Result<Found, serde_json::Error> {
