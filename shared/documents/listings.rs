@@ -112,7 +112,7 @@ pub async fn withdraw(
 
 async fn put(documents: &dyn Documents, partition: &str, id: ProductId, body: &Value) -> Result<bool, StoreError> {
     let id = id.to_string();
-    let write = match documents.read(Container::Listings, partition, &id).await? {
+    let write = match documents.read_latest(Container::Listings, partition, &id).await? {
         Some(have) if have.body == *body => return Ok(false),
         Some(have) => Write::Replace { id, body: body.clone(), etag: have.etag, ttl: None },
         None => Write::Create { id, body: body.clone(), ttl: None },
@@ -123,7 +123,7 @@ async fn put(documents: &dyn Documents, partition: &str, id: ProductId, body: &V
 
 async fn remove(documents: &dyn Documents, partition: &str, id: ProductId) -> Result<bool, StoreError> {
     let id = id.to_string();
-    let Some(have) = documents.read(Container::Listings, partition, &id).await? else { return Ok(false) };
+    let Some(have) = documents.read_latest(Container::Listings, partition, &id).await? else { return Ok(false) };
     documents.write(Container::Listings, partition, vec![Write::Delete { id, etag: have.etag }]).await?;
     Ok(true)
 }

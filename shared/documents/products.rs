@@ -152,12 +152,21 @@ fn text(err: impl ToString) -> String {
     err.to_string()
 }
 
-/// The product under this id.
+/// The product under this id, to be looked at.
 ///
 /// # Errors
 /// `Unreadable` for an unknown shape, or what the port says.
 pub async fn load(documents: &dyn Documents, id: ProductId) -> Result<Option<StoredProduct>, StoreError> {
     let document = documents.read(Container::Catalog, &id.to_string(), ID).await?;
+    document.map(parse).transpose()
+}
+
+/// The product under this id, to be changed.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_latest(documents: &dyn Documents, id: ProductId) -> Result<Option<StoredProduct>, StoreError> {
+    let document = documents.read_latest(Container::Catalog, &id.to_string(), ID).await?;
     document.map(parse).transpose()
 }
 

@@ -241,6 +241,20 @@ pub trait Documents: Send + Sync {
     /// `Refused` for a bad key, `Unavailable`.
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError>;
 
+    /// The same as it was committed last, for whoever is to change it: of what shoppers look at, [`Documents::read`]
+    /// may answer from a copy that is behind, and a change of that would be refused until the copy has caught up.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    async fn read_latest(
+        &self,
+        container: Container,
+        partition: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        self.read(container, partition, id).await
+    }
+
     /// All writes or none, durable when it returns. Answers the new etag of each write in order; a
     /// delete's is the empty etag. No id may stand twice in one batch.
     ///

@@ -6,7 +6,7 @@ use azure_data_cosmos::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{charged, failure::failed, reading, retry::Failed, unavailable};
+use super::{Reads, charged, failure::failed, reading, retry::Failed, unavailable};
 use crate::shared::ports::{
     documents::{Container, Document, ETag, StoreError},
     limits::CheckedWrite,
@@ -94,10 +94,11 @@ pub(super) fn expires(write: &CheckedWrite, now: i64) -> Option<i64> {
 pub(super) async fn read(
     client: &ContainerClient,
     container: Container,
+    reads: Reads,
     partition: &str,
     id: &str,
 ) -> Result<Option<Item>, Failed> {
-    let options = ItemReadOptions::default().with_operation_options(reading(container));
+    let options = ItemReadOptions::default().with_operation_options(reading(reads));
     match client.read_item(partition.to_owned(), id, Some(options)).await {
         Ok(answer) => {
             charged(answer.headers());

@@ -2,8 +2,8 @@
 //! the shop may touch.
 //!
 //! Reads of carts, stock and money ask a quorum of the write region for what was committed last, so that what one
-//! process wrote another one sees; conditional writes decide in any case. Whoever waits, waits no longer than
-//! [`PATIENCE`].
+//! process wrote another one sees; so do reads before a change, and a write that looks at what is in its way.
+//! Conditional writes decide in any case. Whoever waits, waits no longer than [`PATIENCE`].
 mod failure;
 mod item;
 mod query;
@@ -93,9 +93,8 @@ struct Connected {
     since: Instant,
     /// Remembers where the account's regions are, so it is as old as the clients.
     runtime: OnceCell<CosmosRuntime>,
-    home: OnceCell<CosmosClient>,
-    near: OnceCell<CosmosClient>,
-    containers: [OnceCell<ContainerClient>; Container::ALL.len()],
+    home: Client,
+    near: Client,
 }
 
 impl Connected {
@@ -103,11 +102,17 @@ impl Connected {
         Arc::new(Connected {
             since: Instant::now(),
             runtime: OnceCell::new(),
-            home: OnceCell::new(),
-            near: OnceCell::new(),
-            containers: Default::default(),
+            home: Client::default(),
+            near: Client::default(),
         })
     }
+}
+
+/// With the containers that were opened through it.
+#[derive(Default)]
+struct Client {
+    sdk: OnceCell<CosmosClient>,
+    containers: [OnceCell<ContainerClient>; Container::ALL.len()],
 }
 
 impl CosmosDocuments {
@@ -120,16 +125,17 @@ impl CosmosDocuments {
     }
 
     /// One call, asked again while it is turned away, and [`PATIENCE`] for all of it.
-    async fn ask<T, A>(&self, container: Container, call: impl Fn(ContainerClient) -> A) -> Result<T, StoreError>
+    async fn ask<T, A>(
+        &self,
+        container: Container,
+        reads: Reads,
+        call: impl Fn(ContainerClient) -> A,
+    ) -> Result<T, StoreError>
     where
         A: Future<Output = Result<T, Failed>>,
     {
         let at = self.connected();
-        let asked = insist(|| async {
-            let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
-            let client = at.containers[index].get_or_try_init(|| self.open(&at, container)).await?;
-            call(client.clone()).await
-        });
+        let asked = insist(|| async { call(self.open(&at, container, reads).await?).await });
         match tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Failed::Lost(unavailable(Slow)))) {
             Ok(answer) => Ok(answer),
             Err(Failed::Lost(error)) => {
@@ -150,14 +156,18 @@ impl CosmosDocuments {
         }
     }
 
-    async fn open(&self, at: &Connected, container: Container) -> Result<ContainerClient, Failed> {
-        let near = &self.account.regions;
-        let client = match Reads::of(container) {
-            Reads::Near if !near.is_empty() => at.near.get_or_try_init(|| self.connect(at, near)).await?,
-            _ => at.home.get_or_try_init(|| self.connect(at, &[])).await?,
+    async fn open(&self, at: &Connected, container: Container, reads: Reads) -> Result<ContainerClient, Failed> {
+        let (client, regions) = match reads {
+            Reads::Near if !self.account.regions.is_empty() => (&at.near, &self.account.regions[..]),
+            _ => (&at.home, &[][..]),
         };
-        let database = client.database_client(self.account.database.clone());
-        database.container_client(container.name(), None).await.map_err(|err| failed(container.name(), &err))
+        let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
+        let open = || async {
+            let sdk = client.sdk.get_or_try_init(|| self.connect(at, regions)).await?;
+            let database = sdk.database_client(self.account.database.clone());
+            database.container_client(container.name(), None).await.map_err(|err| failed(container.name(), &err))
+        };
+        client.containers[index].get_or_try_init(open).await.cloned()
     }
 
     /// A client that reads in the first of these regions that answers; in the write region if there are none.
@@ -183,6 +193,20 @@ impl CosmosDocuments {
         builder.build(account, RoutingStrategy::PreferredRegions(regions)).await.map_err(|err| failed(ACCOUNT, &err))
     }
 
+    async fn read_by(
+        &self,
+        container: Container,
+        reads: Reads,
+        partition: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        store_op(StoreOp::Read);
+        limits::check_read(partition, id)?;
+        let read = |client| async move { item::read(&client, container, reads, partition, id).await };
+        let found = self.ask(container, reads, read).await?;
+        Ok(found.filter(|it| it.is_there(self.now())).map(Item::into_document))
+    }
+
     /// Unix milliseconds.
     fn now(&self) -> i64 {
         i64::try_from(self.clock.now().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
@@ -192,11 +216,16 @@ impl CosmosDocuments {
 #[async_trait]
 impl Documents for CosmosDocuments {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
-        store_op(StoreOp::Read);
-        limits::check_read(partition, id)?;
-        let read = |client| async move { item::read(&client, container, partition, id).await };
-        let found = self.ask(container, read).await?;
-        Ok(found.filter(|it| it.is_there(self.now())).map(Item::into_document))
+        self.read_by(container, Reads::of(container), partition, id).await
+    }
+
+    async fn read_latest(
+        &self,
+        container: Container,
+        partition: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        self.read_by(container, Reads::Committed, partition, id).await
     }
 
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
@@ -204,7 +233,7 @@ impl Documents for CosmosDocuments {
         let checked = limits::check_writes(partition, writes)?;
         let (writes, now) = (&checked, self.now());
         let write = |client| async move { write::write(&client, container, partition, writes, now).await };
-        self.ask(container, write).await
+        self.ask(container, Reads::Committed, write).await
     }
 
     async fn query(&self, container: Container, scope: Scope<'_>, query: &Query) -> Result<Page, StoreError> {
@@ -214,8 +243,9 @@ impl Documents for CosmosDocuments {
         };
         store_op(StoreOp::Query);
         limits::check_query(container, partition, query)?;
-        let now = self.now();
-        self.ask(container, |client| async move { query::page(&client, container, scope, query, now).await }).await
+        let (now, reads) = (self.now(), Reads::of(container));
+        let page = |client| async move { query::page(&client, container, reads, scope, query, now).await };
+        self.ask(container, reads, page).await
     }
 }
 
@@ -230,7 +260,7 @@ impl Reach for CosmosDocuments {
 #[error("no answer within {PATIENCE:?}; see OFFPEAK_COSMOS_ENDPOINT")]
 struct Slow;
 
-/// Where a container's reads are answered.
+/// Where a read is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
     /// By a quorum of the write region: what was committed last. Twice the request units of the other.
@@ -240,6 +270,7 @@ enum Reads {
 }
 
 impl Reads {
+    /// Unless the latest is asked for.
     const fn of(container: Container) -> Reads {
         match container {
             Container::Catalog | Container::Listings => Reads::Near,
@@ -253,8 +284,8 @@ pub fn asks_quorum(container: Container) -> bool {
     Reads::of(container) == Reads::Committed
 }
 
-fn reading(container: Container) -> OperationOptions {
-    let strategy = match Reads::of(container) {
+fn reading(reads: Reads) -> OperationOptions {
+    let strategy = match reads {
         Reads::Committed => ReadConsistencyStrategy::LatestCommitted,
         Reads::Near => ReadConsistencyStrategy::Eventual,
     };

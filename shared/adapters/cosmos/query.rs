@@ -9,7 +9,7 @@ use azure_data_cosmos::{
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::{charged, failure::failed, item::Item, reading, retry::Failed, unavailable};
+use super::{Reads, charged, failure::failed, item::Item, reading, retry::Failed, unavailable};
 use crate::shared::{
     adapters::keyset::{self, Key, Place},
     ports::{
@@ -36,6 +36,7 @@ impl Statement {
 pub(super) async fn page(
     client: &ContainerClient,
     container: Container,
+    reads: Reads,
     scope: Scope<'_>,
     query: &Query,
     now: i64,
@@ -53,7 +54,7 @@ pub(super) async fn page(
     // One more than asked tells whether another page follows.
     let hint = u32::try_from(query.limit + 1).ok().and_then(NonZeroU32::new);
     let hint = hint.map_or(MaxItemCountHint::ServerDecides, MaxItemCountHint::Limit);
-    let options = QueryOptions::default().with_max_item_count(hint).with_operation_options(reading(container));
+    let options = QueryOptions::default().with_max_item_count(hint).with_operation_options(reading(reads));
     let pages =
         client.query_items::<Value>(sql, feed, Some(options)).await.map_err(|err| failed(container.name(), &err))?;
     let mut pages = pages.into_pages();

@@ -10,7 +10,7 @@ use azure_data_cosmos::{
 use serde_json::Value;
 
 use super::{
-    charged,
+    Reads, charged,
     failure::{failed, refused_in_batch},
     item::{self, condition, etag, expires, matching, stored},
     retry::Failed,
@@ -64,7 +64,8 @@ pub(super) async fn write(
         let (failed, write) = (&done[index], &writes[index].write);
         let id = write.id().to_owned();
         match (failed.status, write) {
-            (409, Write::Create { .. }) => match item::read(client, container, partition, &id).await? {
+            (409, Write::Create { .. }) => match item::read(client, container, Reads::Committed, partition, &id).await?
+            {
                 Some(found) if found.is_there(now) => return Err(StoreError::Exists { id }.into()),
                 Some(found) => expired.insert(id, found.version),
                 // It was removed in between.
@@ -83,6 +84,10 @@ pub(super) async fn write(
 #[derive(Debug, thiserror::Error)]
 #[error("expired documents kept changing")]
 struct Contended;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the service did not say what became of each write")]
+struct Incomplete;
 
 fn operations<'a>(
     container: Container,
@@ -191,7 +196,7 @@ async fn send_batch(
         })
         .collect();
     // Nothing is known of writes that the service says nothing of.
-    if done.len() == operations.len() { Ok(done) } else { Err(unavailable(Contended).into()) }
+    if done.len() == operations.len() { Ok(done) } else { Err(unavailable(Incomplete).into()) }
 }
 
 fn is_success(status: u16) -> bool {

@@ -61,7 +61,7 @@ struct Checked {
 async fn store_once(ports: &Ports, group: &Group) -> Result<Vec<Outcome>, ImportError> {
     let documents = ports.documents.as_ref();
     let id = group.incoming.id();
-    let have = products::load(documents, id).await?;
+    let have = products::load_latest(documents, id).await?;
     let mut owners = Vec::with_capacity(group.rows.len());
     for row in &group.rows {
         owners.push(if sells(have.as_ref(), &row.sku) {
@@ -100,7 +100,7 @@ async fn store_once(ports: &Ports, group: &Group) -> Result<Vec<Outcome>, Import
 async fn compare(ports: &Ports, group: &Group) -> Result<Vec<Outcome>, ImportError> {
     let documents = ports.documents.as_ref();
     let id = group.incoming.id();
-    let have = products::load(documents, id).await?;
+    let have = products::load_latest(documents, id).await?;
     let mut owners = Vec::with_capacity(group.rows.len());
     for row in &group.rows {
         owners.push(if sells(have.as_ref(), &row.sku) {

@@ -9,7 +9,7 @@ use offpeak::shared::{
     },
     ports::{
         chain,
-        documents::{Container, Documents as _, StoreError},
+        documents::{Container, Documents as _, StoreError, Write},
     },
 };
 use serde_json::json;
@@ -24,6 +24,8 @@ const EAST: &str = "East US";
 const WEST: &str = "West US";
 /// Longer than a line takes to be added and asked for.
 const BEHIND_MS: u64 = 250;
+/// Longer than any test takes.
+const NEVER_MS: u64 = 3_600_000;
 const LINES: usize = 1_000;
 const CHECKOUTS: usize = 200;
 /// Calls that may fail before a silent region is left: one that finds the clients too young to be given up, and one
@@ -53,6 +55,29 @@ async fn a_line_added_through_one_handler_is_seen_through_the_other() {
         seen += usize::from(cart["lines"][0]["quantity"] == json!(quantity));
     }
     assert_eq!(seen, LINES);
+    east.stop("INT");
+    west.stop("INT");
+}
+
+/// What shoppers look at is read in the nearest region, but not by who changes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_catalogue_is_changed_as_it_is_written_however_far_behind_the_nearest_region_is() {
+    let emulator = Emulator::replicating(&[EAST, WEST], NEVER_MS);
+    let near = Account { regions: vec![WEST.to_owned()], ..emulator.account() };
+    let (east, west) = (emulator.documents(), CosmosDocuments::new(near, Arc::new(SystemClock)));
+    for container in [Container::Catalog, Container::Listings] {
+        east.write(container, "a", create("one")).await.unwrap();
+        assert_eq!(west.read(container, "a", "one").await.unwrap(), None, "{container:?}: the region is not behind");
+        let taken = west.write(container, "a", create("one")).await;
+        assert!(matches!(&taken, Err(StoreError::Exists { id }) if id == "one"), "{container:?}: {taken:?}");
+        let one = west.read_latest(container, "a", "one").await.unwrap().unwrap();
+        let next = Write::Replace { id: one.id, body: json!({ "type": "next" }), etag: one.etag, ttl: None };
+        west.write(container, "a", vec![next]).await.unwrap();
+        let one = west.read_latest(container, "a", "one").await.unwrap().unwrap();
+        assert_eq!(one.body["type"], "next", "{container:?}");
+    }
+    // Each loads the same catalogue when it opens.
+    let (east, west) = (shop_near(&emulator, EAST), shop_near(&emulator, WEST));
     east.stop("INT");
     west.stop("INT");
 }
