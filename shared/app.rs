@@ -45,7 +45,7 @@ use crate::shared::{
     ports::{
         Ports,
         bus::Bus,
-        cache::Cache,
+        cache::{Cache, PATIENCE},
         documents::Documents,
         hub::Hub,
         identity::{Caller, Identity},
@@ -290,7 +290,7 @@ fn cache(all: &mut Dependencies, config: &CacheConfig, clock: Arc<SystemClock>) 
     let identity = identity.as_ref().map(|it| redis_cache::Identity::Managed { client_id: it.client_id.clone() });
     let authority = authority.as_ref().map(read).transpose()?;
     let access = redis_cache::Access { url: url.0.clone(), cluster, authority, identity };
-    let cache = RedisCache::new(&access, clock);
+    let cache = RedisCache::new(&access, clock, PATIENCE);
     let cache = cache.map_err(|err| AppError::Setting(format!("OFFPEAK_REDIS_URL: {}", chain(&err))))?;
     Ok(all.made(cache, ["cache", "redis", "OFFPEAK_REDIS_URL"]))
 }

@@ -23,7 +23,10 @@ use offpeak::shared::{
         import_catalogue::{ImportOptions, import_catalogue, rows::Format},
         offers::{Catalogue, FRESH},
     },
-    ports::{Ports, cache::Cache},
+    ports::{
+        Ports,
+        cache::{Cache, PATIENCE},
+    },
 };
 use offpeak_domain::money::Currency;
 use serde_json::{Value, json};
@@ -50,9 +53,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Box::pin(import_catalogue(&alone, GOODS.as_bytes(), Format::Csv, &options)).await?;
 
     let access = |url: &str| Access { url: url.to_owned(), cluster: false, authority: None, identity: None };
-    let redis = Arc::new(RedisCache::new(&access(&url), clock.clone())?);
+    let redis = Arc::new(RedisCache::new(&access(&url), clock.clone(), PATIENCE)?);
     connected(redis.as_ref()).await?;
-    let away = Arc::new(RedisCache::new(&access("redis://127.0.0.1:9"), clock)?);
+    let away = Arc::new(RedisCache::new(&access("redis://127.0.0.1:9"), clock, PATIENCE)?);
     let with = |cache: Arc<RedisCache>| Ports { cache, ..alone.clone() };
 
     let warm = Catalogue::new(alone.clone());

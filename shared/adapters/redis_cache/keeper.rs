@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Link, PATIENCE, Shared, command, ms};
+use super::{Link, Shared, command, ms};
 use crate::shared::{ports::chain, telemetry};
 
 /// How long connecting and a first answer may take, with a token that has to be fetched first.
@@ -99,7 +99,7 @@ async fn send(shared: &Shared, link: &Link, batch: Vec<Note>) {
     if parts.is_empty() {
         return;
     }
-    let answers = shared.exchange(link, parts, PATIENCE).await.unwrap_or_default();
+    let answers = shared.exchange(link, parts, shared.patience).await.unwrap_or_default();
     for (at, key, units) in counted {
         let total = match answers.get(at).and_then(|part| part.last()) {
             Some(Value::Int(total)) => u64::try_from(*total).ok(),

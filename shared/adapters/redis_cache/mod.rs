@@ -2,8 +2,8 @@
 //!
 //! Nothing connects before it is used, and no call waits for a connection: a task of our own connects, takes along
 //! what nobody waits for (values to keep, counts), and after a failure asks until it is answered again. Meanwhile
-//! every call fails at once. So an absent, slow or flushed Redis costs a request [`PATIENCE`] at most, and a process
-//! [`breaker::FAILURES_MAX`] such requests.
+//! every call fails at once. So an absent, slow or flushed Redis costs a request the adapter's patience at most, and a
+//! process [`breaker::FAILURES_MAX`] such requests.
 mod breaker;
 mod entra;
 mod keeper;
@@ -41,7 +41,7 @@ use self::{
 use crate::shared::{
     adapters::managed_identity::managed_identity,
     ports::{
-        cache::{Cache, CacheError, Kept, PATIENCE, check_key, check_keys, check_push, check_set},
+        cache::{Cache, CacheError, Kept, check_key, check_keys, check_push, check_set},
         clock::Clock,
     },
     telemetry,
@@ -92,6 +92,8 @@ pub struct RedisCache {
 
 /// What calls and the keeper have in common.
 struct Shared {
+    /// Longest wait of one call.
+    patience: Duration,
     connector: link::Connector,
     link: Mutex<Option<Link>>,
     breaker: Breaker,
@@ -102,11 +104,12 @@ struct Shared {
 }
 
 impl RedisCache {
-    /// Connects to nothing yet.
+    /// Connects to nothing yet. No call will wait longer than `patience`, which is
+    /// [`PATIENCE`](crate::shared::ports::cache::PATIENCE) for whoever serves requests.
     ///
     /// # Errors
     /// [`AccessError`] for an address that is none or an identity that cannot be.
-    pub fn new(access: &Access, clock: Arc<dyn Clock>) -> Result<RedisCache, AccessError> {
+    pub fn new(access: &Access, clock: Arc<dyn Clock>, patience: Duration) -> Result<RedisCache, AccessError> {
         let credentials = match &access.identity {
             None => None,
             Some(Identity::Tokens(tokens)) => Some(Arc::clone(tokens)),
@@ -118,6 +121,7 @@ impl RedisCache {
         let connector = link::Connector::new(access, entra).map_err(|err| AccessError(err.into()))?;
         let (notes, unheard) = mpsc::channel(NOTES_MAX);
         let shared = Shared {
+            patience,
             connector,
             link: Mutex::default(),
             breaker: Breaker::default(),
@@ -149,7 +153,7 @@ impl RedisCache {
     async fn ask(&self, parts: Vec<Vec<Cmd>>, patience: Duration) -> Result<Vec<Vec<Value>>, CacheError> {
         let Some(link) = self.link() else { return Err(unavailable("it is not connected")) };
         telemetry::cache_trip();
-        self.shared.exchange(&link, parts, patience.min(PATIENCE)).await
+        self.shared.exchange(&link, parts, patience.min(self.shared.patience)).await
     }
 }
 
@@ -211,7 +215,7 @@ impl Cache for RedisCache {
             return Ok(Vec::new());
         }
         let parts = keys.iter().map(|key| vec![command("GET", key), command("PTTL", key)]).collect();
-        let answers = self.ask(parts, PATIENCE).await?;
+        let answers = self.ask(parts, self.shared.patience).await?;
         Ok(answers.into_iter().map(kept).collect())
     }
 
@@ -234,7 +238,7 @@ impl Cache for RedisCache {
         }
         keys.iter().for_each(|key| drop(self.shared.unsent.take(key)));
         let parts = keys.iter().map(|key| vec![command("DEL", key)]).collect();
-        self.ask(parts, PATIENCE).await.map(drop)
+        self.ask(parts, self.shared.patience).await.map(drop)
     }
 
     fn count(&self, key: &str, units: u64, window: Duration) -> u64 {

@@ -1,5 +1,5 @@
 //! A Redis server that is away, killed, stopped or emptied: nobody waits long for it, and it is asked again by itself.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -11,7 +11,7 @@ use offpeak::shared::{
 
 use super::{
     LONG, got,
-    redis::{cache_at, connected},
+    redis::{cache_at, cache_with, connected},
     server::Redis,
     soon,
 };
@@ -69,7 +69,7 @@ async fn a_killed_server_is_asked_no_more_until_it_is_back() {
 #[tokio::test]
 async fn a_stopped_server_is_given_up_after_five_waits_at_most() {
     let server = Redis::start();
-    let cache = connected(cache_at(&server.url())).await;
+    let cache = connected(cache_with(&server.url(), Duration::from_millis(300))).await;
     works(&cache).await;
     server.signal("STOP");
     // It stays so for all of this: whatever is answered is answered without it. What the keeper sends counts too.

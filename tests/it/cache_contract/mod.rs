@@ -9,7 +9,7 @@ use bytes::Bytes;
 use offpeak::shared::{
     adapters::memory_cache::{MemoryCache, NoCache},
     ports::{
-        cache::{Cache, CacheError, KEY_MAX_BYTES, KEYS_MAX, Kept, LIST_MAX, PATIENCE, TTL_MAX, VALUE_MAX_BYTES},
+        cache::{Cache, CacheError, KEY_MAX_BYTES, KEYS_MAX, Kept, LIST_MAX, TTL_MAX, VALUE_MAX_BYTES},
         clock::Clock,
     },
 };
@@ -18,7 +18,7 @@ use tokio::{task::JoinSet, time::sleep};
 use crate::documents_contract::HandClock;
 
 const LONG: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_secs(1);
+const SHORT: Duration = Duration::from_secs(2);
 
 /// A cache, and how its time passes: by hand, or by itself.
 pub(crate) struct Subject {
@@ -30,7 +30,7 @@ impl Subject {
     /// More than [`SHORT`] passes.
     async fn wait(&self) {
         match &self.clock {
-            Some(clock) => clock.advance(2),
+            Some(clock) => clock.advance(3),
             None => sleep(SHORT + SHORT / 2).await,
         }
     }
@@ -47,7 +47,7 @@ impl Subject {
     }
 
     async fn push(&self, key: &str, items: &[Bytes], keep: usize) -> Vec<Bytes> {
-        self.cache.push(key, items, keep, LONG, PATIENCE).await.unwrap()
+        self.cache.push(key, items, keep, LONG, LONG).await.unwrap()
     }
 }
 
@@ -117,12 +117,12 @@ async fn limits(subject: &Subject) {
     let cache = subject.cache.as_ref();
     let too_large = Bytes::from(vec![7; VALUE_MAX_BYTES + 1]);
     assert!(refused(cache.set("l:large", too_large.clone(), LONG)));
-    assert!(refused(cache.push("l:large", &[too_large], 5, LONG, PATIENCE).await));
+    assert!(refused(cache.push("l:large", &[too_large], 5, LONG, LONG).await));
     assert!(refused(cache.set("l:time", Bytes::new(), Duration::ZERO)));
     assert!(refused(cache.set("l:time", Bytes::new(), TTL_MAX + SHORT)));
-    assert!(refused(cache.push("l:list", &[], 0, LONG, PATIENCE).await));
-    assert!(refused(cache.push("l:list", &[], LIST_MAX + 1, LONG, PATIENCE).await));
-    assert!(refused(cache.push("l:list", &vec![Bytes::new(); LIST_MAX + 1], 5, LONG, PATIENCE).await));
+    assert!(refused(cache.push("l:list", &[], 0, LONG, LONG).await));
+    assert!(refused(cache.push("l:list", &[], LIST_MAX + 1, LONG, LONG).await));
+    assert!(refused(cache.push("l:list", &vec![Bytes::new(); LIST_MAX + 1], 5, LONG, LONG).await));
     for key in [String::new(), "k".repeat(KEY_MAX_BYTES + 1), "two\r\nlines".to_owned()] {
         assert!(refused(cache.set(&key, Bytes::new(), LONG)), "{key:?}");
         assert!(refused(cache.get(std::slice::from_ref(&key)).await), "{key:?}");
@@ -160,7 +160,7 @@ async fn lists(subject: &Subject) {
     let mut callers = JoinSet::new();
     for caller in 0..10 {
         let (cache, own) = (Arc::clone(&subject.cache), items(caller * 5..caller * 5 + 5));
-        callers.spawn(async move { cache.push("p:b", &own, 50, LONG, PATIENCE).await.unwrap() });
+        callers.spawn(async move { cache.push("p:b", &own, 50, LONG, LONG).await.unwrap() });
     }
     callers.join_all().await;
     let list = subject.push("p:b", &[], 50).await;
@@ -175,9 +175,9 @@ async fn times(subject: &Subject) {
     let one = [Bytes::from_static(b"one")];
     subject.put("t:long", b"stays", LONG).await;
     subject.put("t:short", b"goes", SHORT).await;
-    subject.cache.push("t:list", &one, 5, SHORT, PATIENCE).await.unwrap();
-    subject.cache.push("t:list again", &one, 5, SHORT, PATIENCE).await.unwrap();
-    subject.cache.push("t:list again", &one, 5, LONG, PATIENCE).await.unwrap();
+    subject.cache.push("t:list", &one, 5, SHORT, LONG).await.unwrap();
+    subject.cache.push("t:list again", &one, 5, SHORT, LONG).await.unwrap();
+    subject.cache.push("t:list again", &one, 5, LONG, LONG).await.unwrap();
     assert_eq!(subject.cache.count("t:count", 7, SHORT), 7);
     subject.wait().await;
     assert_eq!((subject.get("t:long").await, subject.get("t:short").await), (Some("stays".into()), None));

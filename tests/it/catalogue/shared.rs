@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::stand::Stand;
 use crate::cache_contract::{
-    redis::{cache_at, connected},
+    redis::{cache_at, cache_with, connected},
     server::Redis,
     soon,
 };
@@ -159,7 +159,7 @@ async fn what_cannot_be_read_in_the_cache_is_read_in_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_catalogue_is_there_while_redis_is_killed_stopped_emptied_and_back() {
     let (stand, mut redis) = opened().await;
-    let cache = connected(cache_at(&redis.url())).await;
+    let cache = connected(cache_with(&redis.url(), Duration::from_millis(300))).await;
     // Nothing is kept in the process: each request asks.
     let brief = Duration::from_millis(1);
     let ports = offpeak::shared::ports::Ports { cache: cache.clone() as Arc<dyn Cache>, ..stand.ports.clone() };
