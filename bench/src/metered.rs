@@ -77,16 +77,40 @@ fn asked(container: Container, units: Milliunits) -> Milliunits {
     if asks_quorum(container) { units * 2 } else { units }
 }
 
+impl<D> Metered<D> {
+    /// What was found, read for so many times the units of the nearest copy.
+    fn found(
+        &self,
+        container: Container,
+        id: &str,
+        answer: &Result<Option<Document>, StoreError>,
+        of: impl Fn(Milliunits) -> Milliunits,
+    ) {
+        let found = answer.as_ref().ok().and_then(|it| it.as_ref()).map_or(0, |it| bytes(&it.body));
+        self.add(|cost| {
+            let units = of(units::read(found));
+            cost.reads += units;
+            cost.note("read", container, id, found, units);
+        });
+    }
+}
+
 #[async_trait]
 impl<D: Documents> Documents for Metered<D> {
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError> {
         let answer = self.store.read(container, partition, id).await;
-        let found = answer.as_ref().ok().and_then(|it| it.as_ref()).map_or(0, |it| bytes(&it.body));
-        self.add(|cost| {
-            let units = asked(container, units::read(found));
-            cost.reads += units;
-            cost.note("read", container, id, found, units);
-        });
+        self.found(container, id, &answer, |it| asked(container, it));
+        answer
+    }
+
+    async fn read_latest(
+        &self,
+        container: Container,
+        partition: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        let answer = self.store.read_latest(container, partition, id).await;
+        self.found(container, id, &answer, |it| it * 2);
         answer
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use moka::future::Cache;
 use offpeak_domain::{
-    catalogue::{Availability, id::ProductId, slug::Slug},
+    catalogue::{Availability, Product, id::ProductId, slug::Slug},
     sku::Sku,
 };
 
@@ -105,12 +105,12 @@ impl Catalogue {
         stream::iter(reads).buffered(READS_MAX).try_collect().await
     }
 
-    /// As [`Catalogue::offers`], straight from the store: what a checkout prices with.
+    /// As [`Catalogue::offers`], as it was stored last: what a checkout prices with.
     ///
     /// # Errors
     /// As the store's.
     pub async fn offers_latest(&self, skus: &[Sku]) -> Result<Vec<Option<Offer>>, StoreError> {
-        let reads: Vec<_> = skus.iter().map(|sku| self.read_offer(sku)).collect();
+        let reads: Vec<_> = skus.iter().map(|sku| self.read_offer_latest(sku)).collect();
         stream::iter(reads).buffered(READS_MAX).try_collect().await
     }
 
@@ -214,22 +214,15 @@ impl Catalogue {
 
     /// A SKU names its product; the product says whether and how it is sold.
     async fn read_offer(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
-        let documents = self.ports.documents.as_ref();
         let Some(id) = self.product_of(sku).await? else { return Ok(None) };
-        let Some(stored) = products::load(documents, id).await?.filter(|it| it.product.is_published()) else {
-            return Ok(None);
-        };
-        let facts = stored.product.facts();
-        Ok(stored.product.variant(sku).map(|variant| Offer {
-            product_id: id.to_string(),
-            slug: facts.slug.to_string(),
-            sku: sku.clone(),
-            title: facts.title.as_str().to_owned(),
-            variant_title: variant.title.as_str().to_owned(),
-            price: variant.price,
-            tax_class: facts.tax_class.as_str().to_owned(),
-            category: facts.category.slug().to_string(),
-        }))
+        let stored = products::load(self.ports.documents.as_ref(), id).await?;
+        Ok(stored.and_then(|it| offered(&it.product, sku)))
+    }
+
+    async fn read_offer_latest(&self, sku: &Sku) -> Result<Option<Offer>, StoreError> {
+        let Some(id) = self.product_of(sku).await? else { return Ok(None) };
+        let stored = products::load_latest(self.ports.documents.as_ref(), id).await?;
+        Ok(stored.and_then(|it| offered(&it.product, sku)))
     }
 
     /// Whose this SKU is.
@@ -257,6 +250,22 @@ impl Catalogue {
         let Some(kept) = &self.kept else { return read.await };
         kept.available.try_get_with_by_ref(sku, read).await.map_err(|err| err.again())
     }
+}
+
+/// As which this SKU is sold; `None` for what is not for sale.
+fn offered(product: &Product, sku: &Sku) -> Option<Offer> {
+    let facts = product.facts();
+    let variant = product.variant(sku).filter(|_| product.is_published())?;
+    Some(Offer {
+        product_id: product.id().to_string(),
+        slug: facts.slug.to_string(),
+        sku: sku.clone(),
+        title: facts.title.as_str().to_owned(),
+        variant_title: variant.title.as_str().to_owned(),
+        price: variant.price,
+        tax_class: facts.tax_class.as_str().to_owned(),
+        category: facts.category.slug().to_string(),
+    })
 }
 
 fn found<T>(entry: Result<T, Arc<Miss>>) -> Result<Option<T>, StoreError> {

@@ -1,4 +1,6 @@
 //! What a test may order while the account serves.
+use std::time::Duration;
+
 use crate::{
     Failure,
     serve::{Refusal, Service},
@@ -11,6 +13,7 @@ use crate::{
 ///   that was answered.
 /// - `mute REGION`: as if the network lost all that is sent there: connections stay and nothing is answered. Writes move
 ///   as with `offline`.
+/// - `slow REGION MILLISECONDS`: it answers requests for documents only so much later.
 /// - `rollback COUNT STATUS WAIT`: so many batches are answered that their first operation was refused with STATUS, to
 ///   be asked for again after WAIT milliseconds. COUNT `left` answers how many are still to come.
 /// - `turned`: answers how many requests were turned away because of their budget.
@@ -48,6 +51,12 @@ pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failur
                     gone.send_replace(lost);
                 }
             }
+        }
+        "slow" => {
+            let (region, ms) = rest.rsplit_once(' ').ok_or("slow REGION MILLISECONDS")?;
+            let regions = service.emulator.store().config().active_regions();
+            let region = regions.iter().find(|it| it.name() == region).ok_or("no such region")?.gateway_url().clone();
+            service.slow(region, Duration::from_millis(ms.parse()?));
         }
         "turned" => return Ok(service.budget.turned().to_string()),
         "spent" => return Ok(service.budget.spent(rest).to_string()),

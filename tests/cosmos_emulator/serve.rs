@@ -4,6 +4,7 @@ use std::{
     pin::pin,
     process,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use azure_core::http::{
@@ -23,6 +24,7 @@ use tokio::{
     net::TcpListener,
     sync::{RwLock, watch},
     task::JoinSet,
+    time::sleep,
 };
 use url::Url;
 
@@ -44,6 +46,8 @@ pub(crate) struct Service {
     pub(crate) emulator: InMemoryEmulatorHttpClient,
     pub(crate) budget: Budget,
     refusal: Mutex<Option<Refusal>>,
+    /// The region that answers late, and by how much.
+    slow: Mutex<Option<(Url, Duration)>>,
     pub(crate) rolled_back: RolledBack,
     /// The region that nothing listens for any more.
     pub(crate) lost: watch::Sender<Option<Url>>,
@@ -65,6 +69,7 @@ impl Service {
             emulator,
             budget: Budget::default(),
             refusal: Mutex::default(),
+            slow: Mutex::default(),
             rolled_back: RolledBack::default(),
             lost: watch::Sender::default(),
             mute: watch::Sender::default(),
@@ -84,6 +89,10 @@ impl Service {
 
     pub(crate) fn refuse(&self, refusal: Option<Refusal>) {
         *self.refusal.lock().unwrap() = refusal;
+    }
+
+    pub(crate) fn slow(&self, region: Url, by: Duration) {
+        *self.slow.lock().unwrap() = Some((region, by));
     }
 
     async fn answer(
@@ -109,6 +118,10 @@ impl Service {
             }
         }
         let region = region.unwrap_or_else(|| self.home());
+        let slow = self.slow.lock().unwrap().clone().filter(|(it, _)| key.is_some() && *it == region);
+        if let Some((_, by)) = slow {
+            sleep(by).await;
+        }
         let mut asked = Request::new(region.join(path)?, head.method.as_str().parse::<Method>()?);
         for (name, value) in &head.headers {
             let (name, value) = (name.as_str().to_owned(), value.to_str()?.to_owned());

@@ -21,8 +21,8 @@ use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosRuntime, RoutingStrategy,
     models::ResponseHeaders,
     options::{
-        EndToEndOperationLatencyPolicy, OperationOptions, OperationOptionsBuilder, ReadConsistencyStrategy, Region,
-        ThrottlingRetryOptionsBuilder,
+        AvailabilityStrategy, EndToEndOperationLatencyPolicy, OperationOptions, OperationOptionsBuilder,
+        PartitionFailoverOptions, ReadConsistencyStrategy, Region, ThrottlingRetryOptionsBuilder,
     },
 };
 use tokio::{sync::OnceCell, time::Instant};
@@ -182,14 +182,24 @@ impl CosmosDocuments {
         };
         // Ours are used: the SDK's have no spread, and none inside a batch.
         let throttled = ThrottlingRetryOptionsBuilder::new().with_max_retry_count(0);
-        let options = OperationOptionsBuilder::new()
+        let mut options = OperationOptionsBuilder::new()
             .with_session_capturing_disabled(true)
             .with_throttling_retry_options(throttled.build())
             .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(TRY_PATIENCE));
+        if regions.is_empty() {
+            // What another region has may be old. So its answer is no substitute for one that is late, and neither
+            // are a partition's reads moved there because it was.
+            options = options.with_availability_strategy(AvailabilityStrategy::Disabled);
+        }
+        let failover = PartitionFailoverOptions::builder().with_circuit_breaker_enabled(!regions.is_empty()).build();
+        let failover = failover.map_err(|err| failed(ACCOUNT, &err))?;
         let regions = regions.iter().cloned().map(Region::new).collect();
         let runtime = at.runtime.get_or_try_init(|| CosmosRuntime::builder().build()).await;
         let runtime = runtime.map_err(|err| failed(ACCOUNT, &err))?.clone();
-        let builder = CosmosClient::builder().with_runtime(runtime).with_default_operation_options(options.build());
+        let builder = CosmosClient::builder()
+            .with_runtime(runtime)
+            .with_default_operation_options(options.build())
+            .with_partition_failover_options(failover);
         builder.build(account, RoutingStrategy::PreferredRegions(regions)).await.map_err(|err| failed(ACCOUNT, &err))
     }
 

@@ -170,6 +170,17 @@ impl Documents for Watched {
         self.inner.read(container, partition, id).await
     }
 
+    async fn read_latest(
+        &self,
+        container: Container,
+        partition: &str,
+        id: &str,
+    ) -> Result<Option<Document>, StoreError> {
+        self.readable().await?;
+        tokio::task::yield_now().await;
+        self.inner.read_latest(container, partition, id).await
+    }
+
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         tokio::task::yield_now().await;
         let left = self.writes_left.fetch_sub(1, Ordering::SeqCst);

@@ -7,17 +7,22 @@ use offpeak::shared::{
         cosmos::{Account, CosmosDocuments},
         system::SystemClock,
     },
+    operations::offers::Catalogue,
     ports::{
         chain,
         documents::{Container, Documents as _, StoreError, Write},
     },
 };
+use offpeak_domain::sku::Sku;
 use serde_json::json;
 
 use super::{arrive, create, emulator::Emulator, insist, sold};
-use crate::shop::{
-    Options, Shop,
-    buyer::{Buyer, count_stock, skus},
+use crate::{
+    catalogue::stand::Stand,
+    shop::{
+        Options, Shop,
+        buyer::{Buyer, count_stock, skus},
+    },
 };
 
 const EAST: &str = "East US";
@@ -80,6 +85,39 @@ async fn the_catalogue_is_changed_as_it_is_written_however_far_behind_the_neares
     let (east, west) = (shop_near(&emulator, EAST), shop_near(&emulator, WEST));
     east.stop("INT");
     west.stop("INT");
+}
+
+/// What is charged is what is written, whatever the nearest region still says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_is_priced_as_the_catalogue_was_written_last() {
+    let emulator = Emulator::replicating(&[EAST, WEST], NEVER_MS);
+    let near = Account { regions: vec![WEST.to_owned()], ..emulator.account() };
+    let stand = |account| {
+        let store = CosmosDocuments::new(account, Arc::new(SystemClock));
+        Stand::on(Arc::new(store), Arc::new(SystemClock))
+    };
+    let (east, west) = (stand(emulator.account()), stand(near));
+    let mugs = [Sku::parse("MUG").unwrap()];
+    for price in ["5.00", "9.00"] {
+        east.load(&format!("sku,title,price\nMUG,Mug,{price}\n")).await;
+        let catalogue = Catalogue::new(west.ports.clone());
+        assert_eq!(catalogue.offers(&mugs).await.unwrap(), [None], "the region is not behind");
+        let offer = catalogue.offers_latest(&mugs).await.unwrap().pop().unwrap().unwrap();
+        assert_eq!(offer.price.to_string(), format!("{price} GBP"));
+    }
+}
+
+/// An answer of a region that is behind is worse than a late one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_money_hangs_on_is_not_read_elsewhere_because_it_is_late() {
+    let emulator = Emulator::replicating(&[EAST, WEST], NEVER_MS);
+    let store = emulator.documents();
+    store.write(Container::Stock, "a", create("level")).await.unwrap();
+    emulator.order(&format!("slow {EAST} 1500"));
+    // The SDK asks another region after a second, and moves there after five answers that were quicker.
+    for _ in 0..7 {
+        assert!(store.read(Container::Stock, "a", "level").await.unwrap().is_some());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
