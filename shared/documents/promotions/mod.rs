@@ -49,7 +49,7 @@ impl Stored for MarkDocument {
 }
 
 /// The state of all promotions and price lists together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mark {
     changes: u64,
     /// `None` before the first promotion or price list.

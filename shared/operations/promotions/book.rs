@@ -2,12 +2,9 @@
 //!
 //! Everything is bounded and read whole; one small document, the mark, tells whether anything has changed. So
 //! a completion pays one read for the latest, and a cart none while what was read is fresh.
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 use offpeak_domain::{
     price_list::{PriceList, PriceListId},
     promotion::{CouponCode, Promotion, PromotionId, Trigger},
@@ -57,7 +54,8 @@ impl Offering {
 pub struct Book {
     /// `None`: every look asks the store whether anything is new.
     fresh: Option<Cache<(), Arc<Offering>>>,
-    last: Mutex<Arc<Offering>>,
+    /// What was read last, by its mark.
+    last: Cache<Mark, Arc<Offering>>,
 }
 
 impl Default for Book {
@@ -70,7 +68,8 @@ impl Book {
     /// With another lifetime of what was read; zero: every look asks the store whether anything is new.
     pub fn keeping(fresh: Duration) -> Book {
         let cache = || Cache::builder().max_capacity(1).time_to_live(fresh).build();
-        Book { fresh: (!fresh.is_zero()).then(cache), last: Mutex::default() }
+        let last = Cache::builder().max_capacity(1).eviction_policy(EvictionPolicy::lru()).build();
+        Book { fresh: (!fresh.is_zero()).then(cache), last }
     }
 
     /// At most [`FRESH`] old.
@@ -93,9 +92,13 @@ impl Book {
     pub async fn latest(&self, documents: &dyn Documents) -> Result<Arc<Offering>, StoreError> {
         // The mark first: what is read after it is at least as new as it says.
         let mark = promotions::read_mark(documents).await?;
-        let last = Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner));
-        let offering = if last.mark == mark { last } else { Arc::new(read(documents, mark).await?) };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&offering);
+        let offering = if mark == Mark::default() {
+            Arc::default()
+        } else {
+            // Hundreds of documents of one partition: of many who find that something is new, one reads them.
+            let reading = async { read(documents, mark.clone()).await.map(Arc::new) };
+            self.last.try_get_with_by_ref(&mark, reading).await.map_err(|err| err.again())?
+        };
         if let Some(fresh) = &self.fresh {
             fresh.insert((), Arc::clone(&offering)).await;
         }

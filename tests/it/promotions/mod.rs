@@ -2,6 +2,7 @@
 //! prices that do not depend on order.
 mod allowance;
 mod api;
+mod book;
 mod check;
 mod codes;
 mod coupons;
