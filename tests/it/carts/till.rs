@@ -99,7 +99,7 @@ impl Till {
             payments: Arc::clone(&self.provider) as Arc<dyn Payments>,
             mail: world,
             objects: Arc::new(StoredObjects::in_memory()),
-            taxes: Arc::new(TaxHttp::new(HttpClient::default(), Duration::from_millis(300))),
+            taxes: Arc::new(TaxHttp::new(HttpClient::default(), Duration::from_secs(20))),
             cache: Arc::new(MemoryCache::new(Arc::clone(&self.clock) as Arc<dyn Clock>)),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

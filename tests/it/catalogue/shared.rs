@@ -133,8 +133,11 @@ async fn a_changed_price_is_seen_by_every_process_when_the_old_one_is_over() {
     let (stand, redis) = opened().await;
     let fresh = Duration::from_millis(900);
     let (one, other) = (process(&stand, &redis, fresh).await, process(&stand, &redis, fresh).await);
-    assert!(list(&one).await.contains("1850"));
-    shared(&redis, 1).await;
+    soon(|| async {
+        assert!(list(&one).await.contains("1850"));
+        redis.cli(&["dbsize"]) == "1"
+    })
+    .await;
     stand.load(&LIST.replace("18.50", "17.00")).await;
     // Taken over in the middle of its life, it does not begin another one.
     list(&other).await;

@@ -118,7 +118,7 @@ async fn many_may_open_a_new_file_at_once() {
 #[tokio::test]
 async fn a_lock_that_never_ends_makes_calls_fail_in_time() {
     let (_folder, file) = place();
-    let options = Options { patience: Duration::from_millis(400), queue_max: 2, ..Options::default() };
+    let options = Options { patience: Duration::from_secs(3), queue_max: 2, ..Options::default() };
     let store = SqliteDocuments::open_with(&file, HandClock::new(), options).unwrap();
     store.write(CARTS, "p", vec![create("a", json!({}))]).await.unwrap();
     let other = Connection::open(&file).unwrap();
@@ -135,7 +135,7 @@ async fn a_lock_that_never_ends_makes_calls_fail_in_time() {
     }
     for (error, elapsed) in callers.join_all().await {
         assert_eq!(error, "unavailable");
-        assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+        assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
     }
     assert!(store.read(CARTS, "p", "a").await.unwrap().is_some(), "reads go on");
     other.execute_batch("ROLLBACK").unwrap();

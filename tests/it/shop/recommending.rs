@@ -50,7 +50,15 @@ async fn teach(shop: &Shop, sessions: &[&[String]]) -> String {
 }
 
 async fn recommended(shop: &Shop, query: &str) -> Value {
-    shop.client.get(&format!("/api/v1/recommendations?{query}")).await.gave(200).body
+    // Whoever could not be answered in time is told so, and asks again.
+    let until = std::time::Instant::now() + super::PATIENCE;
+    loop {
+        let answer = shop.client.get(&format!("/api/v1/recommendations?{query}")).await;
+        if answer.status != 503 || std::time::Instant::now() > until {
+            return answer.gave(200).body;
+        }
+        tokio::time::sleep(super::LOOK).await;
+    }
 }
 
 fn first(list: &Value) -> &str {
@@ -83,7 +91,7 @@ async fn click(shop: &Shop, session: &str, items: &[String]) {
 }
 
 /// Times that clicks are sent: a request waits 20 ms for the cache, and a busy machine may take longer now and then.
-const POSTS_MAX: usize = 5;
+const POSTS_MAX: usize = 20;
 
 /// Whoever is asked next knows, without a pause. Answers how often the clicks were sent.
 async fn click_until_all_answer(shop: &Shop, items: &[String], query: &str, good: impl Fn(&Value) -> bool) -> usize {

@@ -45,8 +45,13 @@ impl Drop for Publisher {
 }
 
 impl Publisher {
-    #[expect(clippy::disallowed_methods, reason = "a server of its own beside the test")]
     async fn start() -> Publisher {
+        Publisher::waited_for(Duration::from_secs(20)).await
+    }
+
+    /// Whoever pulls waits so long for each piece.
+    #[expect(clippy::disallowed_methods, reason = "a server of its own beside the test")]
+    async fn waited_for(patience: Duration) -> Publisher {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/stock", listener.local_addr().unwrap());
         let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
@@ -74,7 +79,7 @@ impl Publisher {
                 stream.shutdown().await.ok();
             }
         });
-        let feed = InventoryHttp::new(HttpClient::default(), url.parse().unwrap(), Duration::from_millis(500));
+        let feed = InventoryHttp::new(HttpClient::default(), url.parse().unwrap(), patience);
         Publisher { answer, asked, feed, serving }
     }
 
@@ -188,7 +193,7 @@ async fn how_careful_a_store_is_with_its_feed_is_a_setting() {
 
 #[tokio::test]
 async fn a_feed_that_is_gone_slow_halved_or_elsewhere_changes_nothing() {
-    let (shop, publisher) = (ten().await, Publisher::start().await);
+    let (shop, publisher) = (ten().await, Publisher::waited_for(Duration::from_secs(2)).await);
     let csv = feed([8; 10]);
     let half = format!("HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: {}\r\n\r\n{csv}", csv.len() * 2);
     let chunk = format!(

@@ -59,6 +59,8 @@ pub(super) async fn checkpoint(_: &Case) {
             .collect();
         let expected = [vec!["[\"first\"]".to_owned(); calls], vec!["[\"second\"]".to_owned()]].concat();
         assert_eq!(seen, expected);
+        // The handler has it before the host has noted that.
+        running.await_empty("clicks");
         running.stop();
         // The checkpoint lies behind both: a new host delivers only what is new.
         let running = rig.start();

@@ -66,7 +66,7 @@ pub(super) async fn crashes(_: &Case) {
 }
 
 pub(super) async fn silent_start(_: &Case) {
-    let timeout = json!({"customHandler": {"enableProxyingHttpRequest": true, "initializationTimeout": "00:00:02"}});
+    let timeout = json!({"customHandler": {"enableProxyingHttpRequest": true, "initializationTimeout": "00:00:05"}});
     let rig = breakable(1).host(&timeout).script(&json!({
         "starts": [{"neverBind": true}, {}],
         "answers": {"/api/break": [{"exit": 1}]},

@@ -279,9 +279,14 @@ impl Running<'_> {
 
     /// Waits until the queue `orders` is empty, and returns its page.
     pub(super) fn await_empty_queue(&self) -> Value {
+        self.await_empty("orders")
+    }
+
+    /// Waits until nothing of this queue or hub is left to do, and returns its page.
+    pub(super) fn await_empty(&self, name: &str) -> Value {
         self.rig.eventually("an empty queue", || {
             let page = self.get_json("/dev/queues");
-            let queue = page["items"].as_array().unwrap().iter().find(|it| it["name"] == "orders").cloned().unwrap();
+            let queue = page["items"].as_array().unwrap().iter().find(|it| it["name"] == name).cloned().unwrap();
             (queue["active"] == 0).then_some(queue)
         })
     }
