@@ -5,6 +5,7 @@
 //! was shown. Without `consent` no event is put beside another. One bad event is named in the answer and stops no other.
 use http::StatusCode;
 use offpeak_domain::{
+    code::Code,
     recommend::{SESSION_MAX, Surface},
     sku::Sku,
 };
@@ -25,6 +26,7 @@ use crate::shared::{
         collect::{AGE_MAX, collect, moment},
         sessions::{forget, is_id},
     },
+    ports::{cache::CacheError, chain},
     views::session::session_id,
 };
 
@@ -116,7 +118,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let session = body.session()?;
     let ports = &app.shop.ports;
     if let Some(session) = body.withdrawn() {
-        forget(ports, session).await;
+        forget(ports, session).await.map_err(|err| not_forgotten(&err))?;
     }
     let now = ports.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
@@ -135,6 +137,12 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
         collect(ports, session, events).await?;
     }
     Reply::json(StatusCode::ACCEPTED, &CollectEventsView { accepted, rejected })
+}
+
+/// The cache, where it is, was not reached.
+fn not_forgotten(err: &CacheError) -> Problem {
+    tracing::warn!(error = %chain(err), "What a session has seen is not forgotten yet.");
+    Problem::new(Code::Unavailable, "What the session has seen is not forgotten yet; send it again.").retry_after(1)
 }
 
 fn is_robot(agent: Option<&str>) -> bool {

@@ -101,7 +101,8 @@ impl Clicks {
 }
 
 impl Clicks {
-    /// Tells what recommendations came to.
+    /// Tells what recommendations came to. Without consent only what was shown and clicked: whether it was bought
+    /// would put two events beside each other.
     pub fn tell(&self, outcomes: &mut Outcomes) {
         for (place, event) in self.events.iter().enumerate() {
             match &event.what {
@@ -114,7 +115,7 @@ impl Clicks {
                     let Some(surface) = Surface::parse(surface) else { continue };
                     outcomes.clicked(self.session, surface, sku, event.at);
                 }
-                What::Purchase { sku } => outcomes.bought(self.session, sku, event.at),
+                What::Purchase { sku } if self.consent => outcomes.bought(self.session, sku, event.at),
                 _ => {}
             }
         }
@@ -266,6 +267,22 @@ mod tests {
     fn what_a_client_calls_a_purchase_counts_as_a_cart() {
         let kinds: Vec<Kind> = clicks(true).clicks().iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [Kind::View, Kind::Cart, Kind::Cart, Kind::Purchase]);
+    }
+
+    #[test]
+    fn without_consent_what_was_shown_and_clicked_counts_and_not_that_it_was_bought() {
+        let told = |consent| {
+            let events = [
+                What::RecommendationClicked { surface: "next".to_owned(), sku: "MUG".to_owned() },
+                What::Purchase { sku: "MUG".to_owned() },
+            ];
+            let events = events.into_iter().map(|what| ClickEvent { at: 9, what }).collect();
+            let mut outcomes = Outcomes::default();
+            Clicks { session: 7, consent, events }.tell(&mut outcomes);
+            let next = outcomes.finish()["next"];
+            (next.clicked, next.bought)
+        };
+        assert_eq!((told(true), told(false)), ((1, 1), (1, 0)));
     }
 
     #[test]

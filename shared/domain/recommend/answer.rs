@@ -141,7 +141,7 @@ impl<'a> Answer<'a, '_> {
         }
         found.sort_unstable_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
         for (item, score, of) in found {
-            let reason = Reason::BoughtWith(self.id(of));
+            let reason = Reason::InCartWith(self.id(of));
             self.push(item, score, reason);
         }
         for of in cart.iter().rev() {
@@ -161,7 +161,7 @@ impl<'a> Answer<'a, '_> {
         let Some(of) = self.at_hand else { return };
         self.bought_with(of);
         for entry in self.live.model().basket(of.0) {
-            let reason = Reason::BoughtWith(self.id(of));
+            let reason = Reason::InCartWith(self.id(of));
             self.push(Item(entry.item), entry.weight, reason);
         }
         self.after(&[of], scratch);

@@ -1,10 +1,12 @@
 //! What shoppers made of what they were shown, for each surface.
 use std::collections::{BTreeMap, HashSet};
 
-use super::surface::Surface;
+use super::{hash::xxh64, surface::Surface};
 
-/// Lists whose repeats are known; beyond that a list that comes twice counts twice.
-const KNOWN_MAX: usize = 2_000_000;
+/// Lists whose repeats are known, some 20 MB; beyond that a list that comes twice counts twice.
+const KNOWN_MAX: usize = 1_000_000;
+/// Clicks that are counted, and purchases, some 50 MB each: a shop's day has far fewer, so what is beyond is no shopper's.
+const MOMENTS_MAX: usize = 1_000_000;
 
 /// Of one surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub struct Outcome {
     pub bought: u64,
 }
 
-/// An item in a session, when it was clicked or bought.
-type Moment = (u64, Box<str>, u32);
+/// A session, an item of it by its hash, and when that was clicked or bought.
+type Moment = (u64, u64, u32);
 
 /// Counts what comes in any order, and what comes twice once.
 #[derive(Clone, Debug, Default)]
@@ -38,11 +40,15 @@ impl Outcomes {
     }
 
     pub fn clicked(&mut self, session: u64, surface: Surface, item: &str, at: u32) {
-        self.clicked.insert(((session, item.into(), at), surface.name()));
+        if self.clicked.len() < MOMENTS_MAX {
+            self.clicked.insert(((session, xxh64(item.as_bytes()), at), surface.name()));
+        }
     }
 
     pub fn bought(&mut self, session: u64, item: &str, at: u32) {
-        self.bought.insert((session, item.into(), at));
+        if self.bought.len() < MOMENTS_MAX {
+            self.bought.insert((session, xxh64(item.as_bytes()), at));
+        }
     }
 
     /// By the names of surfaces. A purchase is owed to the last click on its item before it, and to no other.
@@ -60,10 +66,10 @@ impl Outcomes {
         bought.sort_unstable();
         let mut owed = HashSet::new();
         for (session, item, at) in bought {
-            let before = clicks.partition_point(|(click, _)| *click <= (session, item.clone(), at));
+            let before = clicks.partition_point(|(click, _)| *click <= (session, item, at));
             let Some(last) = before.checked_sub(1) else { continue };
-            let ((of, what, _), surface) = &clicks[last];
-            if (*of, what) == (session, &item) && owed.insert(last) {
+            let ((of, what, _), surface) = clicks[last];
+            if (of, what) == (session, item) && owed.insert(last) {
                 outcomes.entry(surface).or_default().bought += 1;
             }
         }

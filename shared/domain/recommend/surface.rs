@@ -65,6 +65,8 @@ pub enum Reason<'a> {
     /// Sessions that saw this one saw it too.
     SeenWith(&'a str),
     BoughtWith(&'a str),
+    /// Baskets, bought or not, that held this one held it too.
+    InCartWith(&'a str),
     /// It is described like this one.
     Like(&'a str),
     TrendingIn(&'a str),

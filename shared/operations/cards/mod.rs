@@ -54,13 +54,14 @@ const LISTING_FRESH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Card {
     pub product: ProductId,
-    /// Of its first variant.
+    /// Of its first variant that can be had; empty if none can.
     pub sku: Box<str>,
+    /// Of its first variant.
     mark: Mark,
     /// Of its other variants.
     others: Box<[Mark]>,
-    /// Whether a unit of any variant can be had.
-    pub is_available: bool,
+    /// Of those that cannot be had.
+    gone: Box<[Mark]>,
     /// As in lists.
     pub json: Box<RawValue>,
 }
@@ -80,7 +81,7 @@ struct VariantFacts {
 impl Card {
     /// What it takes beside its fields.
     fn bytes(&self) -> usize {
-        self.json.get().len() + self.sku.len() + size_of_val(&*self.others)
+        self.json.get().len() + self.sku.len() + size_of_val(&*self.others) + size_of_val(&*self.gone)
     }
 
     /// The marks of all its variants.
@@ -90,13 +91,19 @@ impl Card {
 
     fn parse(json: Box<RawValue>, marks: &Marks) -> Result<Card, serde_json::Error> {
         let CardFacts { id, variants } = serde_json::from_str(json.get())?;
-        let is_available = variants.iter().any(|it| it.availability != Availability::OutOfStock.name());
         let product = ProductId::parse(&id).map_err(serde::de::Error::custom)?;
-        let mut variants = variants.into_iter().map(|it| it.sku);
+        let is_gone = |it: &&VariantFacts| it.availability == Availability::OutOfStock.name();
+        let gone = variants.iter().filter(is_gone).map(|it| marks.of(&it.sku)).collect();
+        let sku = variants.iter().find(|it| !is_gone(it)).map_or("", |it| &it.sku).into();
+        let mut all = variants.iter().map(|it| marks.of(&it.sku));
         // One without variants is never available.
-        let first = variants.next().unwrap_or_default();
-        let (mark, others) = (marks.of(&first), variants.map(|it| marks.of(&it)).collect());
-        Ok(Card { product, sku: first.into(), mark, others, is_available, json })
+        let (mark, others) = (all.next().unwrap_or_else(|| marks.of("")), all.collect());
+        Ok(Card { product, sku, mark, others, gone, json })
+    }
+
+    /// Whether a unit of any variant can be had.
+    pub fn is_available(&self) -> bool {
+        !self.sku.is_empty()
     }
 }
 
@@ -141,6 +148,11 @@ impl Cards {
             renewals: Arc::new(Semaphore::new(RENEWALS_MAX)),
             listings: Arc::new(Cache::new(LISTINGS_MAX)),
         }
+    }
+
+    /// Whether a unit of this variant of the card's can be had.
+    pub fn has(&self, card: &Card, sku: &str) -> bool {
+        card.gone.is_empty() || !card.gone.contains(&self.mark(sku))
     }
 
     /// What cards bear of this SKU.

@@ -52,7 +52,12 @@ pub async fn collect_order(ports: &Ports, order: OrderId, placed: u32, skus: Vec
     send(ports, Clicks { session: session_key(&order.to_string()), consent: true, events }).await
 }
 
-async fn send(ports: &Ports, clicks: Clicks) -> Result<(), HubError> {
+/// What was searched for teaches nothing yet, so it is kept nowhere.
+async fn send(ports: &Ports, mut clicks: Clicks) -> Result<(), HubError> {
+    clicks.events.retain(|it| !matches!(it.what, What::Search { .. }));
+    if clicks.events.is_empty() {
+        return Ok(());
+    }
     let key = format!("{:016x}", clicks.session);
     let texts = texts(clicks).map_err(|err| HubError::Refused(err.to_string()))?;
     ports.hub.send(CLICKS, &key, &texts).await

@@ -3,11 +3,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use offpeak_domain::recommend::SESSION_MAX;
+use tokio::time::{Instant, sleep};
 
-use crate::shared::ports::{Ports, cache::CacheError, chain};
+use crate::shared::ports::{Ports, cache::CacheError};
 
 /// As long as a request waits for what a session has seen.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// How long it is tried to forget a session, and the pause between two tries: a process that has just started is not
+/// connected to its cache yet.
+const FORGET_PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(50);
 /// After its last click.
 const KEPT: Duration = Duration::from_hours(24);
 
@@ -37,10 +42,17 @@ pub async fn recall(ports: &Ports, session: &str) -> Vec<String> {
     found.iter().filter_map(|it| std::str::from_utf8(it).ok()).map(str::to_owned).collect()
 }
 
-/// Forgets what a session has seen. Where the cache does not answer it is forgotten with its time.
-pub async fn forget(ports: &Ports, session: &str) {
-    if let Err(err) = ports.cache.delete(&[key(session)]).await {
-        tracing::warn!(error = %chain(&err), "What a session has seen is not forgotten yet.");
+/// Forgets what a session has seen.
+///
+/// # Errors
+/// As the cache's: then it is forgotten only with its time, and whoever asked for it is to be told.
+pub async fn forget(ports: &Ports, session: &str) -> Result<(), CacheError> {
+    let until = Instant::now() + FORGET_PATIENCE;
+    loop {
+        match ports.cache.delete(&[key(session)]).await {
+            Err(CacheError::Unavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
+            done => return done,
+        }
     }
 }
 

@@ -108,6 +108,8 @@ impl Asked {
             Surface::Cart | Surface::Resume => false,
         };
         let item = self.sku.as_ref().or(self.seen.last()).cloned();
+        // What is in somebody's cart is hidden from nobody else.
+        let is_anyones = is_anyones && self.cart.is_empty();
         is_anyones.then(|| Anyones { surface: self.surface, item, category: self.category.clone(), limit: self.limit })
     }
 

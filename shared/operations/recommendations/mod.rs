@@ -50,9 +50,9 @@ pub const FIRST: &str = "recommend/first";
 const DAYS: u16 = 30;
 /// An invocation has 100 s, and a step may need most of them.
 const AT_ONCE: Duration = Duration::from_secs(15);
-/// What a request has for everything that it waits for.
+/// A page does not wait longer for what stands beside its product.
 const DEADLINE: Duration = Duration::from_millis(400);
-/// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
+/// Of that: a model from this machine is there within milliseconds, one that is fetched seldom in a second.
 const READY_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a list of a dozen takes as JSON.
@@ -64,6 +64,10 @@ pub struct Recommender {
     pub days: u16,
     /// After so long the next step of making one is left to a message.
     pub at_once: Duration,
+    /// What a request has for everything that it waits for.
+    pub deadline: Duration,
+    /// How long the first requests of a process wait for a model that may be on this machine, or be fetched soon.
+    pub ready_patience: Duration,
     held: Option<Arc<Held>>,
     wanted: mpsc::Sender<()>,
     /// For the keeper, which takes it with the first question.
@@ -88,6 +92,8 @@ impl Recommender {
         Recommender {
             days: DAYS,
             at_once: AT_ONCE,
+            deadline: DEADLINE,
+            ready_patience: READY_PATIENCE,
             held,
             wanted,
             unheard: Mutex::new(Some(unheard)),
@@ -119,7 +125,7 @@ impl Recommender {
     fn begin(&self, held: &Arc<Held>, ports: &Ports) {
         let unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(unheard) = unheard {
-            let ready_by = Instant::now() + READY_PATIENCE;
+            let ready_by = Instant::now() + self.ready_patience;
             *self.ready_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready_by);
             tokio::spawn(keep(Arc::clone(held), ports.clone(), unheard));
         }
@@ -147,7 +153,7 @@ struct RecommendedCard<'r> {
 /// A place of a list.
 #[derive(Debug)]
 struct Item<'r> {
-    /// `None`: whichever the card names first.
+    /// `None`: the first of the card's that can be had.
     sku: Option<&'r str>,
     reason: Why<'r>,
     card: Arc<Card>,
@@ -168,7 +174,7 @@ fn show<S: Serializer>(items: &[Item<'_>], serializer: S) -> Result<S::Ok, S::Er
 /// [`RecommendError`].
 pub async fn recommend(shop: &Shop, ask: &Recommend) -> Result<Bytes, RecommendError> {
     let asked = Asked::parse(ask)?;
-    let until = Instant::now() + DEADLINE;
+    let until = Instant::now() + shop.recommender.deadline;
     let (session, serving) = join(session(&shop.ports, &asked), shop.recommender.serving(&shop.ports)).await;
     let Some(serving) = serving else { return list(shop, None, &asked, &session, until).await.map(|it| it.0) };
     let anyones = asked.anyones();
@@ -285,7 +291,7 @@ impl<'r> List<'r> {
     fn push(&mut self, card: Arc<Card>, sku: Option<&'r str>, reason: Why<'r>) {
         let is_there = || self.items.iter().any(|it| it.card.product == card.product);
         let is_hidden = || card.marks().any(|it| self.hidden.contains(&it));
-        if self.is_full() || !card.is_available || is_there() || is_hidden() {
+        if self.is_full() || !card.is_available() || is_there() || is_hidden() {
             return;
         }
         self.items.push(Item { sku, reason, card });
@@ -308,7 +314,8 @@ impl<'r> List<'r> {
             }
             for (card, pick) in cards.into_iter().zip(wave) {
                 if let Some(card) = card {
-                    self.push(card, Some(pick.id), pick.reason.into());
+                    let sku = shop.cards.has(&card, pick.id).then_some(pick.id);
+                    self.push(card, sku, pick.reason.into());
                 }
             }
         }

@@ -103,6 +103,7 @@ impl<'r> From<Reason<'r>> for Why<'r> {
         let (kind, of) = match reason {
             Reason::SeenWith(of) => ("seen_with", Some(of)),
             Reason::BoughtWith(of) => ("bought_with", Some(of)),
+            Reason::InCartWith(of) => ("in_cart_with", Some(of)),
             Reason::Like(of) => ("like", Some(of)),
             Reason::TrendingIn(of) => ("trending_in", Some(of)),
             Reason::Trending => ("trending", None),

@@ -13,7 +13,7 @@ use offpeak::{
         },
         operations::{
             Shop,
-            clicks::{Clicks, What, batches, session_key, sessions::recall},
+            clicks::{Clicks, batches, session_key, sessions::recall},
         },
         ports::{
             Ports,
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{World, view};
-use crate::catalogue::stand::Nowhere;
+use crate::{cache_contract::redis::cache_at, catalogue::stand::Nowhere};
 
 const SESSION: &str = "5f0c9a1e-77aa-4a1e";
 
@@ -88,8 +88,8 @@ async fn events_are_known_to_the_session_at_once_and_go_to_the_hub_under_its_key
     assert_eq!(*key, format!("{:016x}", session_key(SESSION)));
     assert!(!text.contains(SESSION), "who reads the hub cannot speak for the session");
     let clicks = parse(text.as_bytes()).unwrap();
-    assert_eq!((clicks.session, clicks.consent, clicks.events.len()), (session_key(SESSION), true, 7));
-    assert_eq!(clicks.events[1].what, What::Search { text: "enamel jug".to_owned() });
+    assert_eq!((clicks.session, clicks.consent, clicks.events.len()), (session_key(SESSION), true, 6));
+    assert!(!text.contains("enamel jug"), "what was searched for is kept nowhere");
     assert!(clicks.events.iter().all(|it| it.at == server.world.now()));
 }
 
@@ -113,6 +113,25 @@ async fn who_takes_consent_back_is_forgotten() {
     assert_eq!(recall(&server.world.ports, SESSION).await, ["MUG"]);
     assert_eq!(server.post(&json!({ "sessionId": SESSION, "consent": false, "events": [] })).await.0, 202);
     assert!(recall(&server.world.ports, SESSION).await.is_empty());
+}
+
+#[tokio::test]
+async fn who_cannot_be_forgotten_is_told_so_and_may_say_it_again() {
+    let mut world = World::new();
+    let known = Arc::clone(&world.ports.cache);
+    // Nobody listens there.
+    world.ports.cache = cache_at("redis://127.0.0.1:9");
+    let away = Server::start(world).await;
+    let body = json!({ "sessionId": SESSION, "consent": false, "events": [{ "type": "view", "sku": "MUG" }] });
+    let (status, problem) = away.post(&body).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("unavailable")), "{problem}");
+    assert!(away.sent().is_empty(), "nothing of it counts yet");
+
+    let mut world = World::new();
+    world.ports.cache = known;
+    let server = Server::start(world).await;
+    assert_eq!(server.post(&body).await.0, 202);
+    assert_eq!(server.sent().len(), 1);
 }
 
 #[tokio::test]

@@ -92,8 +92,16 @@ impl Goods {
         self.open_with(self.ports.clone()).await
     }
 
+    /// It takes the time that it needs, so that a pause of a busy machine leaves nothing out.
     pub(super) async fn open_with(&self, ports: Ports) -> Server {
-        Server::start(self.shop(ports)).await
+        self.open_within(ports, PATIENCE).await
+    }
+
+    /// It takes no more time than that.
+    pub(super) async fn open_within(&self, ports: Ports, patience: Duration) -> Server {
+        let mut shop = self.shop(ports);
+        (shop.recommender.deadline, shop.recommender.ready_patience) = (patience, patience);
+        Server::start(shop).await
     }
 
     /// What a process of this shop works with.

@@ -17,6 +17,7 @@ use serde_json::json;
 use ulid::Ulid;
 
 use super::{Goods, builder, skus};
+use crate::cache_contract::soon;
 
 const CAMPERS: (&[&str], Kind) = (&["TENT", "MAT", "STOVE"], Kind::View);
 const STOVES: (&[&str], Kind) = (&["TENT", "STOVE"], Kind::View);
@@ -74,7 +75,8 @@ async fn a_model_that_is_no_good_is_refused_and_the_last_good_one_stays() {
             let looked = server.list(AFTER_A_TENT).await;
             assert_eq!((skus(&looked), &looked["modelVersion"]), (vec!["MAT".to_owned()], &json!(good)));
         }
-        assert!(files(&goods).iter().all(|it| !it.ends_with(format!("model-{name}"))));
+        // It is looked at under its name, and then removed.
+        soon(|| async { files(&goods).iter().all(|it| !it.ends_with(format!("model-{name}"))) }).await;
     }
     let next = goods.publish_model(builder(&[STOVES])).await;
     server.until_model(&next).await;

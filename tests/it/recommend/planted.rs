@@ -95,7 +95,7 @@ async fn planted_patterns_are_recovered_on_every_surface() {
     bundle.sort();
     assert_eq!(bundle, ["PAPER", "TONER"]);
     let completed = first(&server, "?surface=cart&cart=PRINTER,PAPER&limit=1").await;
-    assert_eq!((completed.0.as_str(), &completed.1["kind"]), ("TONER", &json!("bought_with")));
+    assert_eq!((completed.0.as_str(), &completed.1["kind"]), ("TONER", &json!("in_cart_with")));
     // A rising trend.
     let mut rising = server.skus("?surface=trending&limit=2").await;
     rising.sort();

@@ -10,13 +10,16 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use offpeak::shared::{
-    operations::clicks::sessions::remember,
+    operations::{
+        clicks::sessions::remember,
+        stock::{Expected, set_on_hand},
+    },
     ports::{
         Ports,
         cache::{Cache, CacheError, Kept},
     },
 };
-use offpeak_domain::recommend::Kind;
+use offpeak_domain::{recommend::Kind, sku::Sku};
 use serde_json::json;
 
 use super::{Goods, builder, skus};
@@ -110,7 +113,7 @@ async fn every_surface_has_its_own_list_and_reasons() {
     assert_eq!(skus(&together).len(), 2);
     assert_eq!(first(together).1, bought("PRINTER"));
     let cart = server.list("?surface=cart&cart=PRINTER,TONER&limit=1").await;
-    assert_eq!((skus(&cart), &cart["items"][0]["reason"]["kind"]), (vec!["PAPER".to_owned()], &json!("bought_with")));
+    assert_eq!((skus(&cart), &cart["items"][0]["reason"]["kind"]), (vec!["PAPER".to_owned()], &json!("in_cart_with")));
     let trending = server.list("?surface=trending&category=office&limit=1").await;
     assert_eq!(first(trending), (json!("PAPER"), json!({ "kind": "trending_in", "of": "office" })));
     let similar = first(server.list("?surface=similar&sku=TENT").await);
@@ -148,6 +151,13 @@ async fn what_is_in_it_for_anyone_is_put_together_once_and_no_session_is_in_it()
     }
     assert_eq!(server.skus("?surface=next&seen=STOVE&limit=50").await, anyones);
     assert_eq!(server.skus("?surface=next&sku=STOVE&limit=1").await, anyones[..1]);
+    // Nor what somebody has in the cart, which is hidden from nobody else.
+    for (surface, hidden) in [("next&sku=STOVE", "PRINTER"), ("trending", "PRINTER"), ("similar&sku=TENT", "MAT")] {
+        let asked = format!("?surface={surface}&limit=49");
+        assert!(!server.skus(&format!("{asked}&cart={hidden}")).await.contains(&hidden.to_owned()), "{surface}");
+        assert!(server.skus(&asked).await.contains(&hidden.to_owned()), "{surface}: hidden by another one's cart");
+        assert!(!server.skus(&format!("{asked}&cart={hidden}")).await.contains(&hidden.to_owned()), "{surface}");
+    }
 
     let newer = goods.publish_model(builder(&[CAMPERS, OFFICE, (&["STOVE", "TONER"], Kind::View)])).await;
     server.until_model(&newer).await;
@@ -168,6 +178,25 @@ async fn what_cannot_be_had_or_is_not_sold_is_left_out_and_the_list_is_filled() 
     }
     assert_eq!(list.iter().filter(|it| it.starts_with("TEE")).count(), 1, "a product is shown once: {list:?}");
     assert_eq!(list.len(), 6, "all that is left: {list:?}");
+}
+
+#[tokio::test]
+async fn of_a_product_the_variant_is_named_that_can_be_had() {
+    let goods = Goods::new().await;
+    let tees: (&[&str], Kind) = (&["TENT", "TEE-S"], Kind::View);
+    let model = goods.publish_model(builder(&[tees, tees, tees])).await;
+    for (sold_out, named) in [(None, "TEE-S"), (Some("TEE-S"), "TEE-M"), (Some("TEE-M"), "none")] {
+        if let Some(sku) = sold_out {
+            let sku = Sku::parse(sku).unwrap();
+            set_on_hand(&goods.ports, &sku, 0, Expected::Any, "stocktake").await.unwrap();
+        }
+        // One that has read no card.
+        let server = goods.open().await;
+        server.until_model(&model).await;
+        let list = server.skus("?surface=next&seen=TENT&limit=50").await;
+        let tee = list.iter().find(|it| it.starts_with("TEE")).map_or("none", |it| it);
+        assert_eq!(tee, named, "{list:?}");
+    }
 }
 
 #[tokio::test]
@@ -212,7 +241,8 @@ async fn what_is_missing_without_the_store_leaves_a_short_list() {
 async fn a_store_that_never_answers_is_not_waited_for() {
     let goods = Goods::new().await;
     let model = goods.publish_model(builder(&[CAMPERS, OFFICE])).await;
-    let server = goods.open().await;
+    let patience = Duration::from_secs(2);
+    let server = goods.open_within(goods.ports.clone(), patience).await;
     server.until_model(&model).await;
     let asked = "?surface=next&seen=TENT&limit=2";
     let list = server.list(asked).await;
@@ -220,7 +250,7 @@ async fn a_store_that_never_answers_is_not_waited_for() {
     assert_eq!(server.list(asked).await, list, "what is known is shown at once");
     let longer = server.skus("?surface=resume&seen=PRINTER,TENT,MAT").await;
     assert!(longer.contains(&"TENT".to_owned()), "{longer:?}");
-    let (status, problem) = goods.open().await.get("?surface=next&limit=2").await;
+    let (status, problem) = goods.open_within(goods.ports.clone(), patience).await.get("?surface=next&limit=2").await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")), "nothing is known, and the request is over");
 }
 

@@ -145,6 +145,31 @@ async fn a_day_of_many_batches_far_away_is_packed_by_invocations_that_are_cut() 
 }
 
 #[tokio::test]
+async fn a_message_of_which_a_later_step_failed_goes_on_when_it_comes_again() {
+    let mut later = 0;
+    for lost in 0.. {
+        let goods = Goods::new().await;
+        shopped(&goods, 2, &[CHAIN; 5]).await;
+        let bus = Arc::new(Sent::default());
+        let shop = |ports: Ports, at_once| {
+            let mut shop = goods.shop(Ports { bus: Arc::clone(&bus) as Arc<dyn Bus>, ..ports });
+            (shop.recommender.days, shop.recommender.at_once) = (3, at_once);
+            shop
+        };
+        refresh(&shop(goods.ports.clone(), Duration::ZERO)).await.unwrap();
+        let (id, slice) = bus.next().unwrap();
+        if continue_refresh(&shop(Far::of(&goods, Duration::ZERO, lost), Duration::MAX), id, slice).await.is_ok() {
+            break;
+        }
+        later += u32::from(stored(&shop(goods.ports.clone(), Duration::MAX)).await.slices > slice);
+        let done = continue_refresh(&shop(goods.ports.clone(), Duration::MAX), id, slice).await.unwrap();
+        let done = done.unwrap_or_else(|| panic!("nobody goes on after call {lost} was lost"));
+        assert_eq!((done.phase, done.outcome), (RefreshPhase::Done, Some(RefreshOutcome::Published)), "{lost}");
+    }
+    assert!(later > 5, "{later}");
+}
+
+#[tokio::test]
 async fn a_step_that_lost_a_call_is_done_again_by_its_message_and_no_step_is_left_out() {
     for lost in 0.. {
         let goods = Goods::new().await;

@@ -6,6 +6,7 @@
 //! that ends while it packs a day's hours leaves those that are done.
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use offpeak_domain::recommend::{Outcomes, Segment};
 use time::{Date, Duration, OffsetDateTime};
@@ -31,15 +32,17 @@ use crate::shared::{
     },
     ports::{
         Ports,
-        objects::{ObjectError, ObjectName, PAGE_MAX, Upload},
+        objects::{OBJECT_MAX_BYTES, ObjectError, ObjectName, PAGE_MAX, Upload},
     },
 };
 
 const DAYS: &str = "clicks/days";
 const HOURS: &str = "clicks/hours";
 const BATCHES: &str = "clicks/batches";
-/// Batches that are read, or objects that are removed, side by side.
-pub(super) const AT_ONCE: usize = 64;
+/// Batches that are read side by side; each may have some megabytes.
+pub(super) const READS_MAX: usize = 16;
+/// Objects that are removed side by side.
+const REMOVALS_MAX: usize = 64;
 
 /// What clicks are read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,16 +116,16 @@ pub(super) async fn pack_one(ports: &Ports, days: u16) -> Result<bool, RefreshEr
 }
 
 async fn pack_hour(ports: &Ports, name: &ObjectName, batches: Vec<ObjectName>) -> Result<(), RefreshError> {
-    let mut upload = ports.objects.upload(name).await?;
-    let mut read = stream::iter(reads(ports, batches)).buffered(AT_ONCE);
+    let mut packing = Packing::begin(ports, name).await?;
+    let mut read = stream::iter(reads(ports, batches)).buffered(READS_MAX);
     while let Some(batch) = read.next().await {
-        upload.write(frame(&batch?.1)).await?;
+        packing.write(frame(&batch?.1)).await?;
     }
-    finish(upload).await
+    packing.finish(name).await
 }
 
 async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, hours: Vec<ObjectName>) -> Result<(), RefreshError> {
-    let mut upload = ports.objects.upload(name).await?;
+    let mut packing = Packing::begin(ports, name).await?;
     let (mut segment, mut outcomes) = (Segment::default(), Outcomes::default());
     for hour in hours {
         let mut hour = Hour::open(ports, hour).await?;
@@ -132,22 +135,51 @@ async fn pack_day(ports: &Ports, day: Date, name: &ObjectName, hours: Vec<Object
                 for click in clicks.clicks() {
                     segment.clicks.push(click);
                     if segment.clicks.len() == SEGMENT_CLICKS {
-                        upload.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?).await?;
+                        packing.write(pack(&std::mem::take(&mut segment)).map_err(ClicksError::from)?).await?;
                     }
                 }
             }
         }
     }
     keep_outcomes(ports.documents.as_ref(), day, outcomes.finish()).await?;
-    upload.write(pack(&segment).map_err(ClicksError::from)?).await?;
-    finish(upload).await
+    packing.write(pack(&segment).map_err(ClicksError::from)?).await?;
+    packing.finish(name).await
 }
 
-async fn finish(upload: Box<dyn Upload>) -> Result<(), RefreshError> {
-    match upload.finish().await {
-        // Another run was faster; it has read the same.
-        Ok(_) | Err(ObjectError::Taken(_)) => Ok(()),
-        Err(err) => Err(err.into()),
+/// An object in the making. What it cannot hold is left out: one that is refused as too long would stop this run, and
+/// every run after it at the same hour.
+struct Packing {
+    upload: Box<dyn Upload>,
+    /// Bytes that still fit.
+    room: u64,
+    left_out: u64,
+}
+
+impl Packing {
+    async fn begin(ports: &Ports, name: &ObjectName) -> Result<Packing, RefreshError> {
+        Ok(Packing { upload: ports.objects.upload(name).await?, room: OBJECT_MAX_BYTES, left_out: 0 })
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), RefreshError> {
+        let length = bytes.len() as u64;
+        if self.left_out > 0 || length > self.room {
+            self.left_out += length;
+            return Ok(());
+        }
+        self.room -= length;
+        Ok(self.upload.write(bytes).await?)
+    }
+
+    async fn finish(self, name: &ObjectName) -> Result<(), RefreshError> {
+        if self.left_out > 0 {
+            let bytes = self.left_out;
+            tracing::error!(event.bytes = bytes, "{name} holds no more: {bytes} bytes of clicks are in no model.");
+        }
+        match self.upload.finish().await {
+            // Another run was faster; it has read the same.
+            Ok(_) | Err(ObjectError::Taken(_)) => Ok(()),
+            Err(err) => Err(err.into()),
+        }
     }
 }
 
@@ -185,7 +217,7 @@ pub(super) async fn prune(ports: &Ports, days: u16) -> Result<usize, RefreshErro
                 break;
             }
             let deletes: Vec<_> = old.iter().map(|name| ports.objects.delete(name)).collect();
-            let mut deleted = stream::iter(deletes).buffer_unordered(AT_ONCE);
+            let mut deleted = stream::iter(deletes).buffer_unordered(REMOVALS_MAX);
             while let Some(outcome) = deleted.next().await {
                 outcome?;
                 removed += 1;
@@ -193,4 +225,40 @@ pub(super) async fn prune(ports: &Ports, days: u16) -> Result<usize, RefreshErro
         }
     }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    #[async_trait]
+    impl Upload for Written {
+        async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectError> {
+            self.0.lock().unwrap().extend_from_slice(&bytes);
+            Ok(())
+        }
+
+        async fn finish(self: Box<Self>) -> Result<u64, ObjectError> {
+            Ok(self.0.lock().unwrap().len() as u64)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_object_cannot_hold_is_left_out_and_stops_nothing() {
+        let written = Written::default();
+        let mut packing = Packing { upload: Box::new(written.clone()), room: 10, left_out: 0 };
+        for (piece, left_out) in [("123456", 0), ("7890", 0), ("12", 2), ("", 2), ("3", 3)] {
+            packing.write(Bytes::from_static(piece.as_bytes())).await.unwrap();
+            assert_eq!(packing.left_out, left_out, "{piece}");
+        }
+        packing.finish(&ObjectName::parse("clicks/hours/2027-01-15/08").unwrap()).await.unwrap();
+        assert_eq!(*written.0.lock().unwrap(), b"1234567890");
+    }
 }

@@ -113,13 +113,15 @@ pub async fn refresh(shop: &Shop) -> Result<Option<Refresh>, RefreshError> {
     drive(shop, begun, etag, Again::ByMessage).await
 }
 
-/// Does what a message asks for; an older one does nothing, unless the run was cut.
+/// Does what a message asks for; an older one does nothing, unless the run was cut or a step after it failed: then it is
+/// the message that has come again.
 ///
 /// # Errors
 /// As [`refresh`]: the message should come again.
 pub async fn continue_refresh(shop: &Shop, id: JobId, slice: u32) -> Result<Option<Refresh>, RefreshError> {
     let Some(Seen { value: run, etag }) = last_refresh(shop).await? else { return Ok(None) };
-    let is_older = run.slices > slice && shop.ports.clock.now() - run.updated_at < CUT;
+    let goes_on = run.failure.is_none() && shop.ports.clock.now() - run.updated_at < CUT;
+    let is_older = run.slices > slice && goes_on;
     if run.job_id != id.to_string() || is_older || run.phase == RefreshPhase::Done {
         return Ok(None);
     }
@@ -177,7 +179,12 @@ async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag, again: Again) -> R
             return Err(err);
         }
         if run.phase != RefreshPhase::Done && begun.elapsed() >= shop.recommender.at_once {
-            shop.ports.bus.send(&next_message(&run)).await?;
+            if let Err(lost) = shop.ports.bus.send(&next_message(&run)).await {
+                // Nobody else will: so that the message that brought us here is not taken for an old one.
+                run.failure = Some(chain(&lost));
+                write_refresh(shop.ports.documents.as_ref(), &run, Some(&etag)).await?;
+                return Err(lost.into());
+            }
             break;
         }
     }
@@ -188,6 +195,9 @@ async fn step(shop: &Shop, run: &mut Refresh) -> Result<(), RefreshError> {
     let (ports, days) = (&shop.ports, shop.recommender.days);
     match run.phase {
         RefreshPhase::Pack => {
+            if run.slices == 0 {
+                remove_old_clicks(ports, days).await?;
+            }
             if !archive::pack_one(ports, days).await? {
                 look_at_sources(ports, days, run).await?;
             }
@@ -195,7 +205,7 @@ async fn step(shop: &Shop, run: &mut Refresh) -> Result<(), RefreshError> {
         RefreshPhase::Judge => judge(ports, days, run).await?,
         RefreshPhase::Publish => publish_model(ports, days, run).await?,
         RefreshPhase::Prune => {
-            prune(ports, days).await?;
+            prune(ports).await?;
             run.phase = RefreshPhase::Done;
         }
         RefreshPhase::Done => {}
@@ -313,12 +323,16 @@ async fn write(publishing: &mut Publishing<'_>, file: &Bytes) -> Result<(), Obje
     Ok(())
 }
 
-async fn prune(ports: &Ports, days: u16) -> Result<(), RefreshError> {
+async fn prune(ports: &Ports) -> Result<(), RefreshError> {
     models::follow(ports).await?;
     for series in [FIRST, MODEL] {
         publications::prune(ports, &ObjectName::parse(series)?, KEPT).await?;
     }
-    models::forget(ports).await?;
+    Ok(models::forget(ports).await?)
+}
+
+/// What was clicked too long ago goes first: nothing that a run may fail at keeps it.
+async fn remove_old_clicks(ports: &Ports, days: u16) -> Result<(), RefreshError> {
     live::prune(ports).await?;
     let removed = archive::prune(ports, days).await?;
     if removed > 0 {

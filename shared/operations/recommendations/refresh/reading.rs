@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     RefreshError,
-    archive::{AT_ONCE, Source},
+    archive::{READS_MAX, Source},
 };
 use crate::shared::{
     documents::clicks::{day::Unpacking, frames::Frames, stored::unpack},
@@ -19,6 +19,9 @@ use crate::shared::{
         objects::{ObjectBody, ObjectError, ObjectName},
     },
 };
+
+/// Batches that are unpacked at once.
+const UNPACKED_AT_ONCE: usize = 4;
 
 /// Bytes of batches and what they lie in.
 type Packed = (ObjectName, Bytes);
@@ -102,7 +105,7 @@ impl<'p> Reading<'p> {
         let names: Vec<ObjectName> = self.sources.as_slice().iter().map_while(batch).collect();
         if let Some(last) = names.len().checked_sub(1) {
             self.sources.nth(last);
-            let read = stream::iter(reads(self.ports, names)).buffered(AT_ONCE).ready_chunks(AT_ONCE);
+            let read = stream::iter(reads(self.ports, names)).buffered(READS_MAX).ready_chunks(UNPACKED_AT_ONCE);
             return Ok(Some(Open::Batches(read.boxed())));
         }
         Ok(match self.sources.next() {
