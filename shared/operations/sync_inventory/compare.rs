@@ -1,9 +1,11 @@
-//! What a feed would change: every row beside the level as it is, in constant memory but for the changes.
+//! What a feed would change: every row beside the level as it is.
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use offpeak_domain::{stock::FeedCaution, store::StoreSettings};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::{
     Shop, SyncError,
@@ -15,7 +17,10 @@ use crate::shared::{
         lookups::{self, Name},
     },
     operations::stock,
-    ports::{documents::StoreError, inventory::Feed},
+    ports::{
+        documents::StoreError,
+        inventory::{Feed, FeedError, FeedFormat},
+    },
 };
 
 /// Rows of one feed.
@@ -23,13 +28,19 @@ const ROWS_MAX: u64 = 500_000;
 /// Changes that one pull applies.
 const CHANGES_MAX: usize = 100_000;
 /// Reads in flight.
-const READS_MAX: usize = 16;
+const READS_MAX: usize = 32;
 /// Of each kind, in the report.
 const EXAMPLES_MAX: usize = 100;
 
-/// A whole feed, read.
-pub(super) struct Plan {
+/// A whole feed. It is read to its end before any row is looked up: whoever publishes it would not wait.
+pub(super) struct Whole {
     pub(super) fingerprint: String,
+    format: FeedFormat,
+    pieces: Vec<Bytes>,
+}
+
+/// What it would change.
+pub(super) struct Plan {
     pub(super) changes: Vec<FeedRow>,
     pub(super) report: SyncReport,
 }
@@ -41,18 +52,29 @@ enum Found {
     Unknown(String),
 }
 
-pub(super) async fn compare(shop: &Shop, feed: Feed) -> Result<Plan, SyncError> {
+pub(super) async fn read(feed: Feed) -> Result<Whole, FeedError> {
+    let (mut body, mut pieces, mut hash) = (feed.body, Vec::new(), Sha256::new());
+    while let Some(piece) = body.chunk().await? {
+        hash.update(&piece);
+        pieces.push(piece);
+    }
+    Ok(Whole { fingerprint: format!("{:x}", hash.finalize()), format: feed.format, pieces })
+}
+
+/// Looks up every row; no more of them after `until`.
+pub(super) async fn compare(shop: &Shop, feed: Whole, until: Instant) -> Result<Plan, SyncError> {
     let settings = shop.settings_latest().await?;
-    let mut plan = Plan { fingerprint: String::new(), changes: Vec::new(), report: SyncReport::default() };
-    let (mut lines, mut body, mut hash) = (Lines::new(feed.format), feed.body, Sha256::new());
-    while let Some(chunk) = body.chunk().await? {
-        hash.update(&chunk);
-        let rows = lines.push(&chunk)?;
+    let mut plan = Plan { changes: Vec::new(), report: SyncReport::default() };
+    let mut lines = Lines::new(feed.format);
+    for (at, piece) in feed.pieces.into_iter().enumerate() {
+        if at > 0 && Instant::now() > until {
+            return Err(SyncError::Slow { rows: plan.report.rows });
+        }
+        let rows = lines.push(&piece)?;
         plan.take(shop, &settings, rows).await?;
     }
     let last = lines.finish()?;
     plan.take(shop, &settings, last.into_iter().collect()).await?;
-    plan.fingerprint = format!("{:x}", hash.finalize());
     plan.report.held_because = plan.doubts(settings.stock.feed);
     Ok(plan)
 }

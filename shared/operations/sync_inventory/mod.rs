@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use self::{
-    compare::{Plan, compare},
+    compare::{Plan, compare, read},
     lines::FeedRow,
 };
 use super::{SettingsError, Shop, stock};
@@ -48,6 +48,8 @@ pub enum SyncError {
     Columns(#[from] NoColumns),
     #[error("the feed has more rows or changes than one pull takes")]
     TooManyRows,
+    #[error("the store was too slow: {rows} rows of the feed were compared before the pull's time was over")]
+    Slow { rows: u64 },
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
@@ -108,20 +110,16 @@ async fn pull(
     let known = sync.etag.as_deref().filter(|_| settled);
     let Fetched::New(fetched) = feed.fetch(known).await? else { return Ok(Synced::Unchanged) };
     let etag = fetched.etag.clone();
-    let plan = compare(shop, fetched).await?;
-    let same = plan.fingerprint == sync.fingerprint;
+    let feed = read(fetched).await?;
+    let fingerprint = feed.fingerprint.clone();
+    let same = fingerprint == sync.fingerprint;
     if same && settled && sync.failure.is_none() {
         return Ok(Synced::Unchanged);
     }
+    let plan = compare(shop, feed, until).await?;
     let now = shop.ports.clock.now();
-    let next = InventorySync {
-        etag,
-        at: Some(now),
-        failure: None,
-        fingerprint: plan.fingerprint.clone(),
-        report: plan.report.clone(),
-        ..sync.clone()
-    };
+    let next =
+        InventorySync { etag, at: Some(now), failure: None, fingerprint, report: plan.report.clone(), ..sync.clone() };
     // What a person has let through, or what was begun, goes on whatever it looks like now.
     let begun = same && (sync.state == SyncState::Applying || approved);
     if let Some(reason) = plan.report.held_because.as_deref().filter(|_| !begun) {

@@ -266,7 +266,7 @@ async fn a_pull_that_is_interrupted_is_finished_by_the_next() {
     }
 }
 
-/// Takes its time with each of two pieces.
+/// Takes its time with each piece.
 #[derive(Clone)]
 struct Drip(Vec<Bytes>, Duration);
 
@@ -290,9 +290,9 @@ impl InventoryFeed for Drip {
 async fn a_pull_that_takes_long_ends_before_its_invocation_does_and_the_next_goes_on() {
     let shop = ten().await;
     let began = Instant::now();
-    let pieces = ["S1,9\n", "sku,onHand\nS0,9\n"].map(Bytes::from).to_vec();
+    let pieces = ["sku,onHand\nS0,9\nS1,9\n"].map(Bytes::from).to_vec();
     let Synced::Interrupted(report) =
-        sync_inventory(&shop, &Drip(pieces.clone(), Duration::from_secs(30))).await.unwrap()
+        sync_inventory(&shop, &Drip(pieces.clone(), Duration::from_secs(45))).await.unwrap()
     else {
         panic!("there was no time left")
     };
@@ -301,4 +301,29 @@ async fn a_pull_that_takes_long_ends_before_its_invocation_does_and_the_next_goe
     let done = sync_inventory(&shop, &Drip(pieces, Duration::from_secs(5))).await.unwrap();
     assert!(matches!(done, Synced::Applied(_)), "{done:?}");
     assert_eq!(on_hand(&shop).await[..3], [9, 9, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_cannot_be_compared_in_time_changes_nothing_and_says_so() {
+    let shop = ten().await;
+    let pieces = ["S1,9\n", "sku,onHand\nS0,9\n"].map(Bytes::from).to_vec();
+    let slow = sync_inventory(&shop, &Drip(pieces, Duration::from_secs(30))).await.unwrap_err();
+    assert!(matches!(slow, SyncError::Slow { rows: 1 }), "{slow}");
+    assert_eq!(on_hand(&shop).await, [7; 10]);
+    let noted = last_sync(&shop).await.unwrap().unwrap().value.failure.unwrap();
+    assert!(noted.contains("1 rows"), "{noted}");
+}
+
+#[tokio::test]
+async fn a_feed_without_a_version_that_says_the_same_again_costs_no_look_at_the_stock() {
+    let stand = crate::catalogue::stand::Stand::new();
+    let rows: String = (0..10).map(|it| format!("S{it},Thing {it},1.00\n")).collect();
+    stand.load(&format!("sku,title,price\n{rows}")).await;
+    let shop = Shop::new(stand.ports.clone());
+    let body = Bytes::from("sku,onHand\nS0,8\nS1,9\n");
+    let same = Drip(vec![body], Duration::ZERO);
+    assert!(matches!(sync_inventory(&shop, &same).await.unwrap(), Synced::Applied(_)));
+    let before = stand.store.reads();
+    assert_eq!(sync_inventory(&shop, &same).await.unwrap(), Synced::Unchanged);
+    assert_eq!(stand.store.reads(), before + 1, "how the last pull went");
 }
