@@ -1,6 +1,7 @@
 //! One SKU: its levels against its movements and holds (I1), and what it has promised against the orders.
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use offpeak_domain::{
     ids::OrderId,
     order::Lifecycle,
@@ -16,7 +17,7 @@ use crate::shared::{
         stock::{self, read_levels},
     },
     operations::Shop,
-    ports::documents::StoreError,
+    ports::documents::{Documents, StoreError},
 };
 
 /// How often a SKU that changes while it is read is read again.
@@ -24,6 +25,8 @@ const READS_MAX: u32 = 3;
 
 /// Orders with open units of one SKU that are compared with it one by one.
 const ORDERS_MAX: usize = 100_000;
+/// Of these, read side by side.
+const ORDERS_AT_ONCE: usize = 16;
 
 /// A page of SKUs.
 pub(super) async fn page(shop: &Shop, after: Option<String>) -> Result<(Vec<Sku>, Option<String>), VerifyError> {
@@ -144,33 +147,38 @@ impl Books {
 
     /// What is promised to whom is what their orders say.
     async fn against_orders(&self, shop: &Shop, sku: &Sku, now: OffsetDateTime) -> Result<Vec<Violation>, StoreError> {
-        let documents = shop.ports.documents.as_ref();
-        let mut wrong = Vec::new();
         if self.promised.len() > ORDERS_MAX {
             tracing::warn!(stock.sku = %sku, "More than {ORDERS_MAX} orders wait for {sku}: they are not compared.");
-            return Ok(wrong);
+            return Ok(Vec::new());
         }
-        for (cause, places) in &self.promised {
-            let mut add = |detail: String| wrong.push(Violation::new(Invariant::I1, sku.to_string(), detail));
-            let Ok(id) = OrderId::parse(cause) else {
-                add(format!("{places:?} is promised to {cause}, which is no order"));
-                continue;
-            };
-            let rows = purchases::read_rows(documents, id.checkout()).await?;
-            let order = purchases::read_order(documents, id.checkout()).await?.map(|it| it.value);
-            let Some(order) = order else {
-                add(format!("{places:?} is promised to {id}, which is not there"));
-                continue;
-            };
-            // An order that is being finished, or owes something, is not at rest.
-            if now - rows.changed_at < QUIET || !order.works.is_empty() || order.lifecycle == Lifecycle::Pending {
-                continue;
-            }
-            let right: BTreeMap<_, _> = promised(&order, sku).into_iter().collect();
-            if *places != right {
-                add(format!("{places:?} is promised to {id}, which needs {right:?}"));
-            }
-        }
-        Ok(wrong)
+        let documents = shop.ports.documents.as_ref();
+        let looks: Vec<_> =
+            self.promised.iter().map(|(cause, places)| against_order(documents, sku, cause, places, now)).collect();
+        let wrong: Vec<_> = stream::iter(looks).buffered(ORDERS_AT_ONCE).try_collect().await?;
+        let violation = |detail| Violation::new(Invariant::I1, sku.to_string(), detail);
+        Ok(wrong.into_iter().flatten().map(violation).collect())
     }
+}
+
+/// What is wrong with what is promised to one order.
+async fn against_order(
+    documents: &dyn Documents,
+    sku: &Sku,
+    cause: &str,
+    places: &BTreeMap<String, i64>,
+    now: OffsetDateTime,
+) -> Result<Option<String>, StoreError> {
+    let Ok(id) = OrderId::parse(cause) else {
+        return Ok(Some(format!("{places:?} is promised to {cause}, which is no order")));
+    };
+    let rows = purchases::read_rows(documents, id.checkout()).await?;
+    let Some(order) = purchases::read_order(documents, id.checkout()).await?.map(|it| it.value) else {
+        return Ok(Some(format!("{places:?} is promised to {id}, which is not there")));
+    };
+    // An order that is being finished, or owes something, is not at rest.
+    if now - rows.changed_at < QUIET || !order.works.is_empty() || order.lifecycle == Lifecycle::Pending {
+        return Ok(None);
+    }
+    let right: BTreeMap<_, _> = promised(&order, sku).into_iter().collect();
+    Ok((*places != right).then(|| format!("{places:?} is promised to {id}, which needs {right:?}")))
 }

@@ -173,7 +173,7 @@ pub(super) async fn empty_answers(case: &Case) {
     let rig = Rig::new()
         .queue("OnOrder", &json!({}))
         .script(&answers)
-        .host(&json!({"functionTimeout": "00:00:01.5"}))
+        .host(&json!({"functionTimeout": "00:00:03"}))
         .arguments(&["--faithful"]);
     completed_after(&rig, 4);
     assert_eq!(rig.starts().len(), 4);
