@@ -54,7 +54,11 @@ impl Options {
                 Arg::Long("valid") => valid = Some(PathBuf::from(args.value()?)),
                 Arg::Long("params") => params = Some(PathBuf::from(args.value()?)),
                 Arg::Long("novel") => task.novel = true,
-                Arg::Long("model") => task.vmis = args.value()?.string()? == "vmis",
+                Arg::Long("model") => match args.value()?.string()?.as_str() {
+                    "hybrid" => task.vmis = false,
+                    "vmis" => task.vmis = true,
+                    other => return Err(Failure::new(format!("there is no model {other}\n\n{HELP}"))),
+                },
                 Arg::Long("seconds") => seconds = args.value()?.parse()?,
                 Arg::Long("seed") => seed = args.value()?.parse()?,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),

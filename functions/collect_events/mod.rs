@@ -24,9 +24,8 @@ use crate::shared::{
     operations::clicks::{
         ClickEvent, What,
         collect::{AGE_MAX, collect, moment},
-        sessions::{forget, is_id},
+        sessions::{NotForgotten, forget, is_id},
     },
-    ports::{cache::CacheError, chain},
     views::session::session_id,
 };
 
@@ -118,7 +117,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     let session = body.session()?;
     let ports = &app.shop.ports;
     if let Some(session) = body.withdrawn() {
-        forget(ports, session).await.map_err(|err| not_forgotten(&err))?;
+        forget(ports, session).await.map_err(|NotForgotten| not_forgotten())?;
     }
     let now = ports.clock.now();
     let (mut events, mut rejected) = (Vec::new(), Vec::new());
@@ -139,9 +138,7 @@ async fn handle(app: &App, call: Call) -> Result<Reply, Problem> {
     Reply::json(StatusCode::ACCEPTED, &CollectEventsView { accepted, rejected })
 }
 
-/// The cache, where it is, was not reached.
-fn not_forgotten(err: &CacheError) -> Problem {
-    tracing::warn!(error = %chain(err), "What a session has seen is not forgotten yet.");
+fn not_forgotten() -> Problem {
     Problem::new(Code::Unavailable, "What the session has seen is not forgotten yet; send it again.").retry_after(1)
 }
 

@@ -17,7 +17,7 @@ const DAY_KEPT: Duration = Duration::from_hours(400 * 24);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshPhase {
-    /// Days that are over are packed, one after the other.
+    /// What is too old is removed; hours and days that are over are packed, one after the other.
     #[default]
     Pack,
     /// A model without the newest day is held against one that was made before it.

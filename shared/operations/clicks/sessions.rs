@@ -5,7 +5,7 @@ use bytes::Bytes;
 use offpeak_domain::recommend::SESSION_MAX;
 use tokio::time::{Instant, sleep};
 
-use crate::shared::ports::{Ports, cache::CacheError};
+use crate::shared::ports::{Ports, cache::CacheError, chain};
 
 /// As long as a request waits for what a session has seen.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -42,18 +42,25 @@ pub async fn recall(ports: &Ports, session: &str) -> Vec<String> {
     found.iter().filter_map(|it| std::str::from_utf8(it).ok()).map(str::to_owned).collect()
 }
 
+/// The cache could not be reached: what a session has seen is forgotten only with its time.
+#[derive(Debug, thiserror::Error)]
+#[error("what the session has seen is not forgotten yet")]
+pub struct NotForgotten;
+
 /// Forgets what a session has seen.
 ///
 /// # Errors
-/// As the cache's: then it is forgotten only with its time, and whoever asked for it is to be told.
-pub async fn forget(ports: &Ports, session: &str) -> Result<(), CacheError> {
+/// [`NotForgotten`]: whoever asked for it is to be told.
+pub async fn forget(ports: &Ports, session: &str) -> Result<(), NotForgotten> {
     let until = Instant::now() + FORGET_PATIENCE;
-    loop {
-        match ports.cache.delete(&[key(session)]).await {
-            Err(CacheError::Unavailable(_)) if Instant::now() < until => sleep(PAUSE).await,
-            done => return done,
+    while let Err(err) = ports.cache.delete(&[key(session)]).await {
+        if Instant::now() >= until {
+            tracing::warn!(error = %chain(&err), "What a session has seen is not forgotten yet.");
+            return Err(NotForgotten);
         }
+        sleep(PAUSE).await;
     }
+    Ok(())
 }
 
 async fn push(ports: &Ports, session: &str, items: &[Bytes]) -> Vec<Bytes> {

@@ -55,7 +55,7 @@ fn what_is_written_is_read() {
     assert_eq!(model.postings(4).map(|it| it.session()).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(model.category(2).map(|it| model.category_name(it)), Some("kitchen"));
     assert_eq!(model.category(3), None);
-    // One step of five goes back to what its session has seen: the second session's last.
+    // One step of six goes back to what its session has seen: the second session's last.
     assert!((model.returns() - 1.0 / 6.0).abs() < 1e-6);
     assert_eq!(model.params(Seen::Hidden), Params::default());
 }

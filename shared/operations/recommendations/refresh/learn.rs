@@ -76,6 +76,8 @@ fn seconds(at: OffsetDateTime) -> u32 {
 #[derive(Default)]
 struct Gathered {
     until: u32,
+    /// Nothing counts as later than that, whoever wrote it to the hub.
+    now: u32,
     clicks: u64,
     before: Assembler,
     after: Assembler,
@@ -90,6 +92,8 @@ impl Gathered {
                 continue;
             }
             self.clicks += 1;
+            let ahead = (click.at > self.now).then(|| LiveClick { at: self.now, ..click.clone() });
+            let click = ahead.as_ref().unwrap_or(click);
             if click.at <= self.until {
                 self.before.add(click, builder);
             } else {
@@ -105,7 +109,8 @@ async fn gather(
     until: u32,
     mut builder: Builder,
 ) -> Result<(Builder, HeldOut, u64), RefreshError> {
-    let mut gathered = Gathered { until, ..Gathered::default() };
+    let now = seconds(ports.clock.now());
+    let mut gathered = Gathered { until, now, ..Gathered::default() };
     let mut reading = Reading::new(ports, sources);
     while let Some(clicks) = reading.next().await? {
         let adding = spawn_blocking(move || {
@@ -180,5 +185,27 @@ fn describe(builder: &mut Builder, product: &Product) {
     for variant in &facts.variants {
         let parts = title.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty());
         builder.describe(variant.sku.as_str(), facts.category.slug().as_str(), parts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offpeak_domain::recommend::{Kind, Stage};
+
+    use super::*;
+
+    #[test]
+    fn nothing_counts_as_later_than_now() {
+        let mut builder = Builder::new(&Params::default());
+        let view = |at, item: &str| LiveClick { session: 7, at, item: item.into(), kind: Kind::View };
+        for item in ["MUG", "TEA"] {
+            builder.describe(item, "kitchen", std::iter::empty());
+        }
+        let mut gathered = Gathered { until: u32::MAX, now: 2_000, ..Gathered::default() };
+        gathered.add(&[view(1_900, "MUG"), view(4_000_000_000, "TEA")], &mut builder);
+        gathered.before.finish(&mut builder);
+        let file = builder.finish(Stage::Whole);
+        let model = Layout::read(&file).unwrap().model(&file);
+        assert_eq!((model.sessions(), model.newest()), (1, 2_000));
     }
 }
