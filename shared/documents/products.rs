@@ -161,7 +161,7 @@ pub async fn load(documents: &dyn Documents, id: ProductId) -> Result<Option<Sto
     document.map(parse).transpose()
 }
 
-/// The product under this id, to be changed.
+/// The product under this id as it was stored last, to be changed or charged for.
 ///
 /// # Errors
 /// As [`load`].

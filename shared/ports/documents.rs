@@ -241,8 +241,9 @@ pub trait Documents: Send + Sync {
     /// `Refused` for a bad key, `Unavailable`.
     async fn read(&self, container: Container, partition: &str, id: &str) -> Result<Option<Document>, StoreError>;
 
-    /// The same as it was committed last, for whoever is to change it: of what shoppers look at, [`Documents::read`]
-    /// may answer from a copy that is behind, and a change of that would be refused until the copy has caught up.
+    /// The same as it was committed last, for whoever is to change it or to charge for it: of what shoppers look at,
+    /// [`Documents::read`] may answer from a copy that is behind, and a change of that would be refused until the copy
+    /// has caught up.
     ///
     /// # Errors
     /// As [`Documents::read`].

@@ -5,7 +5,8 @@ use super::{hash::xxh64, surface::Surface};
 
 /// Lists whose repeats are known, some 20 MB; beyond that a list that comes twice counts twice.
 const KNOWN_MAX: usize = 1_000_000;
-/// Clicks that are counted, and purchases, some 50 MB each: a shop's day has far fewer, so what is beyond is no shopper's.
+/// Clicks that are known, and purchases, some 50 MB each; beyond that a click that comes twice counts twice, and nobody
+/// knows what was bought after it.
 const MOMENTS_MAX: usize = 1_000_000;
 
 /// Of one surface.
@@ -27,6 +28,7 @@ pub struct Outcomes {
     lists: HashSet<u64>,
     shown: BTreeMap<&'static str, u64>,
     clicked: HashSet<(Moment, &'static str)>,
+    clicked_beyond: BTreeMap<&'static str, u64>,
     bought: HashSet<Moment>,
 }
 
@@ -42,6 +44,8 @@ impl Outcomes {
     pub fn clicked(&mut self, session: u64, surface: Surface, item: &str, at: u32) {
         if self.clicked.len() < MOMENTS_MAX {
             self.clicked.insert(((session, xxh64(item.as_bytes()), at), surface.name()));
+        } else {
+            *self.clicked_beyond.entry(surface.name()).or_default() += 1;
         }
     }
 
@@ -56,6 +60,9 @@ impl Outcomes {
         let mut outcomes = BTreeMap::<&'static str, Outcome>::new();
         for (surface, shown) in self.shown {
             outcomes.entry(surface).or_default().shown = shown;
+        }
+        for (surface, clicked) in self.clicked_beyond {
+            outcomes.entry(surface).or_default().clicked = clicked;
         }
         let mut clicks: Vec<(Moment, &'static str)> = self.clicked.into_iter().collect();
         clicks.sort_unstable();
@@ -100,5 +107,17 @@ mod tests {
         let next = Outcome { shown: 12, clicked: 2, bought: 0 };
         let cart = Outcome { shown: 4, clicked: 1, bought: 1 };
         assert_eq!(outcomes.finish(), BTreeMap::from([("next", next), ("cart", cart)]));
+    }
+
+    #[test]
+    fn a_flood_of_clicks_takes_no_more_room_and_is_counted() {
+        let mut outcomes = Outcomes::default();
+        let flood = MOMENTS_MAX as u32 + 500;
+        for at in 0..flood {
+            outcomes.clicked(7, Surface::Next, "mug", at);
+            outcomes.bought(7, "tea", at);
+        }
+        assert_eq!((outcomes.clicked.len(), outcomes.bought.len()), (MOMENTS_MAX, MOMENTS_MAX));
+        assert_eq!(outcomes.finish()["next"].clicked, u64::from(flood));
     }
 }
