@@ -145,9 +145,12 @@ async fn merge_once(
         return Ok(Some((target, record)));
     }
     let documents = shop.ports.documents.as_ref();
-    let noted = match carts::read_cart(documents, into).await? {
-        Some(seen) => seen.value.merges.into_iter().find(|it| it.guest == id),
-        None => None,
+    let by_guest = |merges: Vec<MergeRecord>| merges.into_iter().find(|it| it.guest == id);
+    let noted = if into == target.value.cart.id {
+        // As it is to be written, not read again: whoever is faster is found out by its version.
+        by_guest(target.value.merges.clone())
+    } else {
+        carts::read_cart(documents, into).await?.and_then(|seen| by_guest(seen.value.merges))
     };
     if let Some(record) = noted {
         keep_report(shop, id, &record).await;
