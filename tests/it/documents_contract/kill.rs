@@ -106,7 +106,10 @@ fn kill_one(kind: Kind, file: &Path, run: usize, moments: &mut Moments) -> Vec<u
     let (first, seen) = channel();
     let reading = thread::spawn(move || read_acknowledgements(output, &first));
     if run % EARLY_EVERY != EARLY_EVERY - 1 {
-        seen.recv_timeout(FIRST_ACK_MAX).expect("the writer acknowledges nothing");
+        // Two, so that there are more of them than kills, however slow the disk is.
+        for _ in 0..2 {
+            seen.recv_timeout(FIRST_ACK_MAX).expect("the writer acknowledges nothing");
+        }
     }
     thread::sleep(moments.next());
     child.kill().unwrap();
@@ -121,7 +124,7 @@ fn read_acknowledgements(output: impl Read, first: &Sender<()>) -> Vec<u64> {
         let line = String::from_utf8(line.unwrap()).unwrap();
         if let Some(batch) = line.strip_prefix("ack ") {
             batches.push(batch.parse().unwrap());
-            // After the first, nobody listens any more.
+            // After the second, nobody listens any more.
             first.send(()).ok();
         }
     }

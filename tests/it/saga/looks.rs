@@ -56,7 +56,7 @@ async fn what_a_run_left_undone_is_done_by_the_look_alone() {
     cases.end(30);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn where_nothing_was_left_the_look_reads_two_documents() {
     let stage = bought(&Effects::all_well()).await;
     look(&stage).await.unwrap();
