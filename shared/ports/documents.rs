@@ -252,9 +252,7 @@ pub trait Documents: Send + Sync {
         container: Container,
         partition: &str,
         id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
+    ) -> Result<Option<Document>, StoreError>;
 
     /// All writes or none, durable when it returns. Answers the new etag of each write in order; a
     /// delete's is the empty etag. No id may stand twice in one batch.

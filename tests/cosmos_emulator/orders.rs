@@ -1,13 +1,16 @@
 //! What a test may order while the account serves.
 use std::time::Duration;
 
+use url::Url;
+
 use crate::{
     Failure,
     serve::{Refusal, Service},
 };
 
 /// - `budget CONTAINER UNITS`: what each of its partition keys may use in a second; 0 for no limit.
-/// - `refuse STATUS SUBSTATUS`: every request for documents is turned away so, until `serve`.
+/// - `refuse STATUS SUBSTATUS [REGION]`: every request for documents is turned away so, there or everywhere, until
+///   `serve`.
 /// - `failover REGION`: writes move there; none that was answered is lost, as with a planned one.
 /// - `offline REGION`: nothing listens there any more. If writes went there, they move to the next region, with all
 ///   that was answered.
@@ -26,8 +29,10 @@ pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failur
             service.budget.limit(container, units.parse()?);
         }
         "refuse" => {
-            let (status, sub) = rest.split_once(' ').ok_or("refuse STATUS SUBSTATUS")?;
-            service.refuse(Some(Refusal { status: status.parse()?, sub: sub.parse()? }));
+            let words: Vec<_> = rest.splitn(3, ' ').collect();
+            let [status, sub, region @ ..] = &words[..] else { return Err("refuse STATUS SUBSTATUS [REGION]".into()) };
+            let region = region.first().map(|it| url_of(service, it)).transpose()?;
+            service.refuse(Some(Refusal { status: status.parse()?, sub: sub.parse()?, region }));
         }
         "serve" => service.refuse(None),
         "rollback" if rest == "left" => return Ok(service.rolled_back.left().to_string()),
@@ -54,13 +59,16 @@ pub(crate) async fn obey(service: &Service, line: &str) -> Result<String, Failur
         }
         "slow" => {
             let (region, ms) = rest.rsplit_once(' ').ok_or("slow REGION MILLISECONDS")?;
-            let regions = service.emulator.store().config().active_regions();
-            let region = regions.iter().find(|it| it.name() == region).ok_or("no such region")?.gateway_url().clone();
-            service.slow(region, Duration::from_millis(ms.parse()?));
+            service.slow(url_of(service, region)?, Duration::from_millis(ms.parse()?));
         }
         "turned" => return Ok(service.budget.turned().to_string()),
         "spent" => return Ok(service.budget.spent(rest).to_string()),
         _ => return Err(format!("`{line}` is no order").into()),
     }
     Ok("done".to_owned())
+}
+
+fn url_of(service: &Service, region: &str) -> Result<Url, Failure> {
+    let regions = service.emulator.store().config().active_regions();
+    Ok(regions.iter().find(|it| it.name() == region).ok_or("no such region")?.gateway_url().clone())
 }

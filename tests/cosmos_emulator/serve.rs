@@ -57,10 +57,12 @@ pub(crate) struct Service {
     pub(crate) gate: RwLock<()>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) sub: u32,
+    /// Where; everywhere without one.
+    pub(crate) region: Option<Url>,
 }
 
 impl Service {
@@ -104,9 +106,11 @@ impl Service {
         let body = body.collect().await?.to_bytes();
         let path = head.uri.path_and_query().map_or("/", |it| it.as_str());
         let key = key(path, &head.headers);
+        let region = region.unwrap_or_else(|| self.home());
         if let Some(key) = &key {
-            if let Some(Refusal { status, sub }) = *self.refusal.lock().unwrap() {
-                return refused(status, sub, None);
+            let refusal = self.refusal.lock().unwrap().clone();
+            if let Some(it) = refusal.filter(|it| it.region.as_ref().is_none_or(|it| *it == region)) {
+                return refused(it.status, it.sub, None);
             }
             if let Some(wait) = self.budget.wait(key) {
                 return refused(429, USED_UP, Some(wait.as_millis()));
@@ -117,7 +121,6 @@ impl Service {
                 return Ok(Response::builder().status(207).body(Full::new(Bytes::from(answer)))?);
             }
         }
-        let region = region.unwrap_or_else(|| self.home());
         let slow = self.slow.lock().unwrap().clone().filter(|(it, _)| key.is_some() && *it == region);
         if let Some((_, by)) = slow {
             sleep(by).await;

@@ -157,21 +157,21 @@ impl CosmosDocuments {
     }
 
     async fn open(&self, at: &Connected, container: Container, reads: Reads) -> Result<ContainerClient, Failed> {
-        let (client, regions) = match reads {
-            Reads::Near if !self.account.regions.is_empty() => (&at.near, &self.account.regions[..]),
-            _ => (&at.home, &[][..]),
+        let client = match reads {
+            Reads::Committed => &at.home,
+            Reads::Near => &at.near,
         };
         let index = Container::ALL.iter().position(|it| *it == container).unwrap_or_default();
         let open = || async {
-            let sdk = client.sdk.get_or_try_init(|| self.connect(at, regions)).await?;
+            let sdk = client.sdk.get_or_try_init(|| self.connect(at, reads)).await?;
             let database = sdk.database_client(self.account.database.clone());
             database.container_client(container.name(), None).await.map_err(|err| failed(container.name(), &err))
         };
         client.containers[index].get_or_try_init(open).await.cloned()
     }
 
-    /// A client that reads in the first of these regions that answers; in the write region if there are none.
-    async fn connect(&self, at: &Connected, regions: &[String]) -> Result<CosmosClient, Failed> {
+    /// A client that reads in the write region; or, what may be old, in the nearest region that answers.
+    async fn connect(&self, at: &Connected, reads: Reads) -> Result<CosmosClient, Failed> {
         let endpoint: AccountEndpoint = self.account.endpoint.as_str().parse().map_err(unavailable)?;
         let account = match &self.account.credential {
             Credential::Key(key) => AccountReference::with_authentication_key(endpoint, key.clone()),
@@ -186,14 +186,18 @@ impl CosmosDocuments {
             .with_session_capturing_disabled(true)
             .with_throttling_retry_options(throttled.build())
             .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(TRY_PATIENCE));
-        if regions.is_empty() {
+        let may_be_old = reads == Reads::Near;
+        if !may_be_old {
             // What another region has may be old. So its answer is no substitute for one that is late, and neither
             // are a partition's reads moved there because it was.
-            options = options.with_availability_strategy(AvailabilityStrategy::Disabled);
+            options = options
+                .with_availability_strategy(AvailabilityStrategy::Disabled)
+                .with_endpoint_unavailability_ttl(Duration::ZERO);
         }
-        let failover = PartitionFailoverOptions::builder().with_circuit_breaker_enabled(!regions.is_empty()).build();
+        let failover = PartitionFailoverOptions::builder().with_circuit_breaker_enabled(may_be_old).build();
         let failover = failover.map_err(|err| failed(ACCOUNT, &err))?;
-        let regions = regions.iter().cloned().map(Region::new).collect();
+        let near = self.account.regions.iter().filter(|_| may_be_old);
+        let regions = near.cloned().map(Region::new).collect();
         let runtime = at.runtime.get_or_try_init(|| CosmosRuntime::builder().build()).await;
         let runtime = runtime.map_err(|err| failed(ACCOUNT, &err))?.clone();
         let builder = CosmosClient::builder()
@@ -295,11 +299,15 @@ pub fn asks_quorum(container: Container) -> bool {
 }
 
 fn reading(reads: Reads) -> OperationOptions {
-    let strategy = match reads {
-        Reads::Committed => ReadConsistencyStrategy::LatestCommitted,
-        Reads::Near => ReadConsistencyStrategy::Eventual,
-    };
-    OperationOptionsBuilder::new().with_read_consistency_strategy(strategy).build()
+    let options = OperationOptionsBuilder::new();
+    match reads {
+        // A region that fails is not stood in for by another one, whose copy may be behind.
+        Reads::Committed => options
+            .with_read_consistency_strategy(ReadConsistencyStrategy::LatestCommitted)
+            .with_max_failover_retry_count(0),
+        Reads::Near => options.with_read_consistency_strategy(ReadConsistencyStrategy::Eventual),
+    }
+    .build()
 }
 
 /// Notes what the service says a call cost.

@@ -5,9 +5,9 @@ use super::{hash::xxh64, surface::Surface};
 
 /// Lists whose repeats are known, some 20 MB; beyond that a list that comes twice counts twice.
 const KNOWN_MAX: usize = 1_000_000;
-/// Clicks that are known, and purchases, some 50 MB each; beyond that a click that comes twice counts twice, and nobody
+/// Clicks that are known, and purchases, some 40 MB each; beyond that a click that comes twice counts twice, and nobody
 /// knows what was bought after it.
-const MOMENTS_MAX: usize = 1_000_000;
+const MOMENTS_MAX: usize = 900_000;
 
 /// Of one surface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

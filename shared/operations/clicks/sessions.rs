@@ -1,18 +1,19 @@
-//! What a session has seen, in the cache: forgotten with it, and never waited for.
+//! What a session has seen, in the cache: forgotten with it, and waited for briefly.
 use std::time::Duration;
 
 use bytes::Bytes;
 use offpeak_domain::recommend::SESSION_MAX;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::shared::ports::{Ports, cache::CacheError, chain};
 
 /// As long as a request waits for what a session has seen.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How long it is tried to forget a session, and the pause between two tries: a process that has just started is not
-/// connected to its cache yet.
-const FORGET_PATIENCE: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is tried to forget a session: a process that has just started is not connected to its cache yet. Fewer
+/// failures than make a process give its cache up.
+const FORGET_TRIES: u32 = 4;
+/// Between two tries, and so much longer each time.
+const PAUSE: Duration = Duration::from_millis(100);
 /// After its last click.
 const KEPT: Duration = Duration::from_hours(24);
 
@@ -52,13 +53,14 @@ pub struct NotForgotten;
 /// # Errors
 /// [`NotForgotten`]: whoever asked for it is to be told.
 pub async fn forget(ports: &Ports, session: &str) -> Result<(), NotForgotten> {
-    let until = Instant::now() + FORGET_PATIENCE;
+    let mut tried = 1;
     while let Err(err) = ports.cache.delete(&[key(session)]).await {
-        if Instant::now() >= until {
+        if tried == FORGET_TRIES {
             tracing::warn!(error = %chain(&err), "What a session has seen is not forgotten yet.");
             return Err(NotForgotten);
         }
-        sleep(PAUSE).await;
+        sleep(PAUSE * tried).await;
+        tried += 1;
     }
     Ok(())
 }

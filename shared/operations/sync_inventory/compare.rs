@@ -61,7 +61,7 @@ pub(super) async fn read(feed: Feed) -> Result<Whole, FeedError> {
     Ok(Whole { fingerprint: format!("{:x}", hash.finalize()), format: feed.format, pieces })
 }
 
-/// Looks up every row; no more of them after `until`.
+/// Looks up every row, piece by piece; none is begun after `until`, but for the first.
 pub(super) async fn compare(shop: &Shop, feed: Whole, until: Instant) -> Result<Plan, SyncError> {
     let settings = shop.settings_latest().await?;
     let mut plan = Plan { changes: Vec::new(), report: SyncReport::default() };

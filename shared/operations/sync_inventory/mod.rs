@@ -48,7 +48,7 @@ pub enum SyncError {
     Columns(#[from] NoColumns),
     #[error("the feed has more rows or changes than one pull takes")]
     TooManyRows,
-    #[error("the store was too slow: {rows} rows of the feed were compared before the pull's time was over")]
+    #[error("the pull's time was over when {rows} rows of the feed were compared, so nothing is applied")]
     Slow { rows: u64 },
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -120,6 +120,23 @@ async fn what_money_hangs_on_is_not_read_elsewhere_because_it_is_late() {
     }
 }
 
+/// Nor because the region that has it failed a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_money_hangs_on_is_not_read_elsewhere_because_its_region_failed() {
+    let emulator = Emulator::replicating(&[EAST, WEST], NEVER_MS);
+    let store = emulator.documents();
+    store.write(Container::Stock, "a", create("level")).await.unwrap();
+    emulator.order(&format!("refuse 503 0 {EAST}"));
+    for _ in 0..12 {
+        let read = store.read(Container::Stock, "a", "level").await;
+        assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    }
+    emulator.order("serve");
+    for _ in 0..12 {
+        assert!(store.read(Container::Stock, "a", "level").await.unwrap().is_some());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p23_a_region_lost_in_the_middle_of_checkouts_doubles_and_loses_no_order() {
     lose_a_region("offline").await;

@@ -182,8 +182,11 @@ async fn drive(shop: &Shop, mut run: Refresh, mut etag: ETag, again: Again) -> R
             if let Err(lost) = shop.ports.bus.send(&next_message(&run)).await {
                 // Nobody else will: so that the message that brought us here is not taken for an old one.
                 run.failure = Some(chain(&lost));
-                write_refresh(shop.ports.documents.as_ref(), &run, Some(&etag)).await?;
-                return Err(lost.into());
+                return match write_refresh(shop.ports.documents.as_ref(), &run, Some(&etag)).await {
+                    // It came through after all, and somebody is on it.
+                    Err(StoreError::Changed { .. }) => Ok(None),
+                    _ => Err(lost.into()),
+                };
             }
             break;
         }
@@ -195,8 +198,11 @@ async fn step(shop: &Shop, run: &mut Refresh) -> Result<(), RefreshError> {
     let (ports, days) = (&shop.ports, shop.recommender.days);
     match run.phase {
         RefreshPhase::Pack => {
-            if run.slices == 0 {
-                remove_old_clicks(ports, days).await?;
+            if run.slices == 0
+                && let Err(err) = remove_old_clicks(ports, days).await
+            {
+                // It is tried again at the end, where it stops nothing.
+                tracing::error!(error = %chain(&err), "Clicks that are too old are not removed yet.");
             }
             if !archive::pack_one(ports, days).await? {
                 look_at_sources(ports, days, run).await?;
@@ -206,6 +212,7 @@ async fn step(shop: &Shop, run: &mut Refresh) -> Result<(), RefreshError> {
         RefreshPhase::Publish => publish_model(ports, days, run).await?,
         RefreshPhase::Prune => {
             prune(ports).await?;
+            remove_old_clicks(ports, days).await?;
             run.phase = RefreshPhase::Done;
         }
         RefreshPhase::Done => {}
