@@ -188,8 +188,8 @@ impl CosmosDocuments {
             .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(TRY_PATIENCE));
         let may_be_old = reads == Reads::Near;
         if !may_be_old {
-            // What another region has may be old. So its answer is no substitute for one that is late, and neither
-            // are a partition's reads moved there because it was.
+            // What another region has may be old, so its answer is no substitute for one that is late or fails, and no
+            // reads are moved there for a while, unless the account itself asks for that (per-partition failover).
             options = options
                 .with_availability_strategy(AvailabilityStrategy::Disabled)
                 .with_endpoint_unavailability_ttl(Duration::ZERO);
