@@ -41,15 +41,6 @@ impl Documents for Counted {
         self.store.read(container, partition, id).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         self.writes.fetch_add(1, Relaxed);
         self.store.write(container, partition, writes).await

@@ -243,7 +243,7 @@ pub trait Documents: Send + Sync {
 
     /// The same as it was committed last, for whoever is to change it or to charge for it: of what shoppers look at,
     /// [`Documents::read`] may answer from a copy that is behind, and a change of that would be refused until the copy
-    /// has caught up.
+    /// has caught up. A store without such copies has nothing to add; one around another store hands it on.
     ///
     /// # Errors
     /// As [`Documents::read`].
@@ -252,7 +252,9 @@ pub trait Documents: Send + Sync {
         container: Container,
         partition: &str,
         id: &str,
-    ) -> Result<Option<Document>, StoreError>;
+    ) -> Result<Option<Document>, StoreError> {
+        self.read(container, partition, id).await
+    }
 
     /// All writes or none, durable when it returns. Answers the new etag of each write in order; a
     /// delete's is the empty etag. No id may stand twice in one batch.

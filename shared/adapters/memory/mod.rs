@@ -80,15 +80,6 @@ impl Documents for MemoryDocuments {
         Ok(found.filter(|it| it.is_there(now)).map(|it| document(partition, id, it)))
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;

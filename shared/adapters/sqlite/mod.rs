@@ -137,15 +137,6 @@ impl Documents for SqliteDocuments {
         self.readers.run(move |it| reader::point(it, container, &partition, &id, now)).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         store_op(StoreOp::Write);
         let checked = limits::check_writes(partition, writes)?;

@@ -187,15 +187,6 @@ impl Documents for Gate {
         self.inner.read(container, partition, id).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         tokio::task::yield_now().await;
         if self.writes_left.fetch_sub(1, Ordering::SeqCst) <= 0 {

@@ -77,15 +77,6 @@ impl Documents for OnDisk {
         self.wait(self.store.read(container, partition, id))
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         self.wait(self.store.write(container, partition, writes))
     }

@@ -95,15 +95,6 @@ impl Documents for Inner {
         self.world.store.read(container, partition, id).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         if self.world.planted == Planted::PublishesFirst {
             for message in planted::events(&writes) {

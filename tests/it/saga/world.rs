@@ -215,15 +215,6 @@ impl Documents for Process {
         self.world.documents.read(container, partition, id).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         let ids: Vec<_> = writes.iter().map(Write::id).collect();
         let name = format!("write {} {}", container.name(), ids.join(" "));

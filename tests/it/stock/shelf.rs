@@ -159,15 +159,6 @@ impl Documents for Store {
         self.inner.read(container, partition, id).await
     }
 
-    async fn read_latest(
-        &self,
-        container: Container,
-        partition: &str,
-        id: &str,
-    ) -> Result<Option<Document>, StoreError> {
-        self.read(container, partition, id).await
-    }
-
     async fn write(&self, container: Container, partition: &str, writes: Vec<Write>) -> Result<Vec<ETag>, StoreError> {
         tokio::task::yield_now().await;
         self.batches.fetch_add(1, Ordering::SeqCst);
